@@ -1,0 +1,1 @@
+"""Values: what a message is. Pure; nothing here does I/O or knows a server."""
