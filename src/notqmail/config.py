@@ -233,6 +233,42 @@ class Web(Section, frozen=True):
     bind: Annotated[tuple[str, ...], Meta(description='"address:port"; empty: none')] = ()
 
 
+class Local(Section, frozen=True):
+    """Mail from programs on this machine, and the command line: the sockets and the drop directory in data_dir."""
+
+    connections: Annotated[
+        int, Meta(ge=1, description="sessions at once on each local socket; over it: 421")
+    ] = 100
+    connections_per_user: Annotated[
+        int, Meta(ge=1, description="the same from one user of this machine; over it: 421")
+    ] = 20
+    request: Annotated[
+        Size, Meta(description="octets of a request, the envelope included; over it: 552 5.5.6")
+    ] = Size(512 << 10)
+    recipients: Annotated[
+        int, Meta(ge=1, description="recipients of one message; over it: 554 5.5.3")
+    ] = 1000
+    header: Annotated[
+        Size, Meta(description="octets of a message's header; over it: 552 5.3.4")
+    ] = Size(256 << 10)
+    text_line: Annotated[
+        int,
+        Meta(ge=1000, description="octets of a line of a message with CRLF; over it: 554 5.6.0"),
+    ] = 16384
+    message: Annotated[Size, Meta(description="octets of a message; over it: 552 5.3.4")] = Size(
+        50 << 20
+    )
+    timeout: Annotated[
+        Seconds, Meta(description="silence on a local socket; over it: 421 4.4.2")
+    ] = _s(60)
+    drop_interval: Annotated[
+        Seconds, Meta(description="how often the drop directory is looked at, and at the start")
+    ] = _s(60)
+    drop_files: Annotated[
+        int, Meta(ge=1, description="messages taken out of the drop directory in one look")
+    ] = 1000
+
+
 class JournalSection(Section, frozen=True):
     """The decision record behind `why`."""
 
@@ -291,6 +327,7 @@ class Config(Section, frozen=True):
     outbound: Outbound = Outbound()
     dns: Dns = Dns()
     web: Web = Web()
+    local: Local = Local()
     journal: JournalSection = JournalSection()
     log: Log = Log()
     path: str = ""
