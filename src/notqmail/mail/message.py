@@ -64,7 +64,7 @@ class Message:
     envelope: Envelope
     content: Content
     edits: tuple[HeaderEdit, ...] = ()
-    marks: Mapping[Recipient, Mark] = field(default=NO_MARKS)
+    marks: Mapping[Recipient, Mark] = field(default_factory=lambda: NO_MARKS)
 
     @property
     def size(self) -> int:
