@@ -1,0 +1,96 @@
+"""The Received field (RFC 5321 §4.4): one line of evidence per server, newest on top.
+
+    Received: from HELO (RDNS [IP]) by HOST (notqmail) with ESMTP id ID
+        for <RECIPIENT>; DATE
+
+The peer chooses HELO and, with its own reverse zone, RDNS: both are reduced to the characters of a domain, so
+neither can forge a clause, a comment or a line. FOR stands only where there is exactly one recipient: with more it
+would show one the other (RFC 5321 §7.2).
+"""
+
+import re
+
+from notqmail.mail.address import Address
+from notqmail.mail.date import date_time
+
+WIDTH = 78  # octets of a line without CRLF (RFC 5322 §2.1.1)
+MAX_NAME = 255  # characters kept of a name the peer gave
+
+_FOREIGN = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
+_TLS_FOREIGN = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def received_field(
+    *,
+    helo: str,
+    address: str,
+    rdns: str,
+    hostname: str,
+    protocol: str,
+    id: str,
+    at: float,
+    recipient: Address | None = None,
+    tls: str = "",
+) -> bytes:
+    """Give the complete field for mail that came over a connection.
+
+    `address` is the peer's as text, `rdns` its verified name or "", `protocol` the keyword after WITH (RFC 3848,
+    RFC 6531 §4.3), `recipient` the only one or None, `tls` the cipher suite for the clause of RFC 8314 §4.3.
+    A non-ASCII `recipient` is for protocols that begin with UTF8 (RFC 6531 §3.7.3).
+    """
+    name = clean_name(rdns)
+    literal = address_literal(address)
+    tokens = [
+        "Received: from",
+        clean_name(helo) or "unknown",
+        f"({name} {literal})" if name else f"({literal})",
+        "by",
+        hostname,
+        "(notqmail)",
+        f"with {protocol}",
+        f"id {id}",
+    ]
+    if recipient is not None:
+        tokens.append(f"for <{recipient}>")
+    if tls:
+        tokens.append(f"tls {_TLS_FOREIGN.sub('-', tls[:64])}")
+    return _fold(tokens, at)
+
+
+def injected_field(
+    *, hostname: str, user: str, id: str, at: float, recipient: Address | None = None
+) -> bytes:
+    """Give the complete field for mail that a program on this machine handed over, or we made (`user` "")."""
+    comment = f"(notqmail, from user {clean_name(user)})" if user else "(notqmail)"
+    tokens = ["Received: by", hostname, comment, f"id {id}"]
+    if recipient is not None:
+        tokens.append(f"for <{recipient}>")
+    return _fold(tokens, at)
+
+
+def clean_name(name: str) -> str:
+    """Keep what a domain or literal may hold; anything else becomes "?"."""
+    return _FOREIGN.sub("?", name[:MAX_NAME])
+
+
+def address_literal(address: str) -> str:
+    """Write an IP address as in RFC 5321 §4.1.3; IPv4 that came in through an IPv6 socket as IPv4."""
+    if ":" not in address:
+        return f"[{clean_name(address)}]"
+    if address.startswith("::ffff:") and "." in address:
+        return f"[{clean_name(address[7:])}]"
+    return f"[IPv6:{clean_name(address.partition('%')[0])}]"
+
+
+def _fold(tokens: list[str], at: float) -> bytes:
+    tokens[-1] += ";"
+    tokens.append(date_time(at))
+    line, lines = tokens[0], []
+    for token in tokens[1:]:
+        if len(line) + len(token) >= WIDTH:
+            lines.append(line)
+            line = "\t" + token
+        else:
+            line += " " + token
+    lines.append(line)
+    return ("\r\n".join(lines) + "\r\n").encode()

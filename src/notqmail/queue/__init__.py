@@ -1,0 +1,1 @@
+"""What happens next: routes, schedules, bounces, and who is tried when."""
