@@ -1,0 +1,10 @@
+"""The real clocks."""
+
+import time
+
+
+class SystemClock:
+    """ports.Clock of this machine."""
+
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)

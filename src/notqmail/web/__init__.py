@@ -1,0 +1,1 @@
+"""I/O: what the server shows of itself over HTTP: metrics and health."""
