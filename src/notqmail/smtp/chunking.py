@@ -29,11 +29,12 @@ class ChunkChecker:
         self._cr = octets.endswith(b"\r")
         self._look(octets[:-1] if self._cr else octets)
 
-    def finish(self) -> None:
-        """The content has ended."""
+    def finish(self) -> Faults:
+        """The content has ended: give what is wrong with it."""
         if self._cr:
             self._cr = False
             self._look(b"\r")
+        return self._finder.faults
 
     def _look(self, piece: bytes) -> None:
         self._finder.look(piece)
