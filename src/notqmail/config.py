@@ -97,6 +97,9 @@ class Limits(Section, frozen=True):
     hops: Annotated[
         int, Meta(ge=10, description="Received fields; over it: 554 5.4.6 (RFC 5321 section 6.3)")
     ] = 100
+    stage_timeout: Annotated[
+        Seconds, Meta(description="for one stage of judgement; over it: 451 4.3.0")
+    ] = _s(20)
 
 
 class Listen(Section, frozen=True):
@@ -120,6 +123,16 @@ class Listen(Section, frozen=True):
         bool,
         Meta(description="read a bare LF as CRLF instead of refusing it; submission kinds only"),
     ] = False
+    helo: Annotated[
+        Literal["lenient", "strict", "off"],
+        Meta(
+            description="HELO names refused at RCPT (501 5.5.2): what can be no name, what is outside the grammar, none"
+        ),
+    ] = "lenient"
+    disagreement: Annotated[
+        Literal["quarantine", "dsn"],
+        Meta(description="a recipient that rejects what others take: into Junk, or told by DSN"),
+    ] = "quarantine"
     limits: Limits = Limits()
 
 
@@ -225,6 +238,9 @@ class Dns(Section, frozen=True):
         tuple[str, ...], Meta(description='"address" or "address:port"; empty: /etc/resolv.conf')
     ] = ()
     timeout: Annotated[Seconds, Meta(description="for one look-up with all its tries")] = _s(20)
+    records: Annotated[
+        int, Meta(ge=10, description="records of one answer that are read; the rest is ignored")
+    ] = 100
 
 
 class Web(Section, frozen=True):

@@ -1,0 +1,1 @@
+"""I/O: the world as ports: clocks, names, accounts, sockets, privileges."""
