@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-from notqmail.policy.verdict import Inputs, Verdict, word
+from notqmail.mail.reply import Reply
+from notqmail.policy.verdict import Defer, Inputs, Reject, Verdict, word
 
 T = TypeVar("T")
 
@@ -54,6 +55,11 @@ class Decision:
     @property
     def rule(self) -> str:
         return self.verdict.rule
+
+    @property
+    def reply(self) -> Reply | None:
+        """What a refusal answers, None when it is no refusal."""
+        return self.verdict.reply if isinstance(self.verdict, Defer | Reject) else None
 
     @property
     def inputs(self) -> Inputs:
