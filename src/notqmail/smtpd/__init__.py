@@ -1,0 +1,1 @@
+"""How mail arrives: listeners, sessions, and the reception of a message."""

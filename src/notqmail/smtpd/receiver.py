@@ -1,0 +1,178 @@
+"""Reception of one message: how its octets are read off the wire, and how they reach draft, sinks and limits.
+
+Memory is bounded by the draft's batches: nothing here holds more than the chunk in hand. A fault never stops the
+reading, because only the true end of the data keeps client and server in step; it only stops the storing.
+"""
+
+from collections.abc import Awaitable, Sequence
+
+from notqmail.config import Limits
+from notqmail.mail.errors import SpoolError
+from notqmail.mail.header import END
+from notqmail.mail.message import Content
+from notqmail.mail.reply import Reply
+from notqmail.policy.stage import BodySink
+from notqmail.ports import Draft
+from notqmail.smtp.chunking import ChunkChecker
+from notqmail.smtp.dots import DataDecoder
+from notqmail.smtp.faults import Faults
+from notqmail.smtpd import replies
+
+
+class Reception:
+    """Takes content in pieces of any size; `refusal` is the reason why it will not be accepted, if any."""
+
+    __slots__ = ("_draft", "_header_done", "_limits", "_seam", "_sinks", "refusal", "size")
+
+    def __init__(self, draft: Draft, limits: Limits, sinks: Sequence[BodySink]) -> None:
+        self._draft: Draft | None = draft
+        self._limits = limits
+        self._sinks = sinks
+        self._seam = b"\r\n"  # so that a message without header fields ends its header at once
+        self._header_done = False
+        self.size = 0
+        self.refusal: Reply | None = None
+
+    def take(self, chunk: bytes) -> Awaitable[None] | None:
+        """Store octets; an awaitable result is back-pressure. A SpoolError becomes the refusal."""
+        self.size += len(chunk)
+        if self.size > self._limits.message:
+            self.refuse(replies.OVERSIZE)
+        elif not self._header_done:
+            self._watch_header(chunk)
+        if self._draft is None:
+            return None
+        for sink in self._sinks:
+            sink.feed(chunk)
+        try:
+            pressure = self._draft.write(chunk)
+        except SpoolError as error:
+            self.refuse(spool_reply(error))
+            return None
+        return None if pressure is None else self._store(pressure)
+
+    def refuse(self, reply: Reply) -> None:
+        """Refuse the message with `reply` at its end and keep nothing of it; the first reason stays."""
+        if self.refusal is None:
+            self.refusal = reply
+        self.discard()
+
+    def judge(self, faults: Faults) -> Reply | None:
+        """The message has ended: say why it is refused for its form, or None."""
+        if self.refusal is None:
+            if faults.bare_lf or faults.bare_cr:
+                self.refuse(replies.BARE_NEWLINE)
+            elif faults.nul:
+                self.refuse(replies.NUL)
+            elif faults.long_line:
+                self.refuse(replies.LONG_LINE)
+            else:
+                for sink in self._sinks:
+                    sink.finish()
+        return self.refusal
+
+    def content(self) -> Content:
+        """What was received; only while there is no refusal."""
+        assert self._draft is not None
+        return self._draft.content()
+
+    def release(self) -> Draft:
+        """Hand the draft over to who commits it."""
+        assert self._draft is not None
+        draft, self._draft = self._draft, None
+        return draft
+
+    def discard(self) -> None:
+        """Forget what was stored, unless it was handed over."""
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
+
+    async def _store(self, pressure: Awaitable[None]) -> None:
+        try:
+            await pressure
+        except SpoolError as error:
+            self.refuse(spool_reply(error))
+
+    def _watch_header(self, chunk: bytes) -> None:
+        """Bound the header: find its end, also across the seam of two chunks."""
+        if END in self._seam + chunk[:3] or END in chunk:
+            self._header_done = True
+        elif self.size > self._limits.header:
+            self.refuse(replies.HEADER_SIZE)
+        else:
+            self._seam = (self._seam + chunk)[-3:]
+
+
+class DataInput:
+    """The octets after DATA, up to CRLF.CRLF (RFC 5321 §4.1.1.4)."""
+
+    last = True
+
+    def __init__(self, reception: Reception, limits: Limits, repair_bare_lf: bool) -> None:
+        self.reception = reception
+        self._decoder = DataDecoder(limits.text_line, repair_bare_lf)
+
+    def take(self, octets: bytes) -> Awaitable[None] | None:
+        content = self._decoder.feed(octets)
+        return self.reception.take(content) if content else None
+
+    @property
+    def done(self) -> bool:
+        return self._decoder.done
+
+    @property
+    def rest(self) -> bytes:
+        return self._decoder.rest
+
+    def refusal(self) -> Reply | None:
+        """Say why the message, complete now, is refused for its form."""
+        return self.reception.judge(self._decoder.faults)
+
+
+class ChunkInput:
+    """The octets after one BDAT (RFC 3030 §2). They are read whatever the answer will be, to stay in step."""
+
+    def __init__(self, size: int, last: bool, into: "Chunked | Reply") -> None:
+        self.last = last
+        self.rest = b""
+        self._left = size
+        self._into = into
+
+    def take(self, octets: bytes) -> Awaitable[None] | None:
+        octets, self.rest = octets[: self._left], octets[self._left :]
+        self._left -= len(octets)
+        return self._into.take(octets) if isinstance(self._into, Chunked) else None
+
+    @property
+    def done(self) -> bool:
+        return not self._left
+
+    def refusal(self) -> Reply | None:
+        """Say why this chunk, complete now, is refused; after the last one, why the message is."""
+        if isinstance(self._into, Reply):
+            return self._into
+        return self._into.refusal(last=self.last)
+
+
+class Chunked:
+    """A message that comes in chunks: what its BDAT commands share."""
+
+    def __init__(self, reception: Reception, limits: Limits) -> None:
+        self.reception = reception
+        self._checker = ChunkChecker(limits.text_line)
+
+    def take(self, octets: bytes) -> Awaitable[None] | None:
+        self._checker.feed(octets)
+        return self.reception.take(octets) if octets else None
+
+    def refusal(self, *, last: bool) -> Reply | None:
+        if not last:
+            return self.reception.refusal
+        self._checker.finish()
+        return self.reception.judge(self._checker.faults)
+
+
+def spool_reply(error: SpoolError) -> Reply:
+    """What the client hears when the store cannot keep its message: it keeps it (RFC 5321 §4.2.4.2)."""
+    return replies.DISK_FULL if error.full else replies.STORE_DOWN

@@ -1,0 +1,146 @@
+"""Who is connected: counts per address, the tasks at work, and the way to the end of the service.
+
+One registry serves all listeners of one process; limits are per listener.
+"""
+
+import asyncio
+import ipaddress
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from notqmail.config import Limits
+from notqmail.mail.reply import Reply
+from notqmail.policy.transaction import Peer
+from notqmail.smtpd import replies
+from notqmail.smtpd.dialogue import Work
+from notqmail.smtpd.service import Counts
+
+logger = logging.getLogger(__name__)
+
+_V4_MAPPED = "::ffff:"
+
+
+class Connection(Protocol):
+    """What the registry asks of a session."""
+
+    def drain(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Registry:
+    """The sessions of one listener, and its share of the event loop."""
+
+    def __init__(self, listener: str, limits: Limits, counts: Counts) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._limits = limits
+        self._counts = counts
+        self._sessions: dict[Connection, str] = {}
+        self._per_network: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._serial = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def limit(self, limits: Limits) -> None:
+        """Admit by new limits from now on; who is in stays."""
+        self._limits = limits
+
+    def new_session_id(self) -> str:
+        """A short name for log lines: unique in this run of this listener."""
+        self._serial += 1
+        return f"{self._listener}{self._serial:x}"
+
+    def admit(self, session: Connection, address: str) -> Reply | None:
+        """Count a connection in, or say why it is not served (421)."""
+        if self._draining:
+            return replies.STOPPING
+        if len(self._sessions) >= self._limits.connections:
+            return self._turn_away(replies.TOO_MANY_CONNECTIONS)
+        key = network(address)
+        v6 = ":" in key
+        limit = self._limits.connections_per_ipv6 if v6 else self._limits.connections_per_ipv4
+        if self._per_network[key] >= limit:
+            return self._turn_away(replies.TOO_MANY_FROM_YOU)
+        self._per_network[key] += 1
+        self._sessions[session] = key
+        self._quiet.clear()
+        self._counts.connection(self._listener, 1)
+        return None
+
+    def leave(self, session: Connection) -> None:
+        """Count a connection out."""
+        key = self._sessions.pop(session)
+        self._per_network[key] -= 1
+        if not self._per_network[key]:
+            del self._per_network[key]
+        self._counts.connection(self._listener, -1)
+        self._settle()
+
+    def start(self, work: Work, done: Callable[["asyncio.Task[None]"], None]) -> None:
+        """Run a dialogue's coroutine. It belongs to the registry: no hang-up cancels it."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        self._quiet.clear()
+        task.add_done_callback(self._forget)
+        task.add_done_callback(done)
+
+    def broken(self, session: str, task: "asyncio.Task[None]") -> None:
+        """A session failed in a way nobody planned: say so, once, with the traceback."""
+        error = None if task.cancelled() else task.exception()
+        logger.error("session failed s=%s", session, exc_info=error)
+
+    async def drain(self, grace: float) -> None:
+        """Turn away what is new, end what is idle, give the rest `grace` seconds, then cut connections.
+        Commits are waited for beyond that: they end by themselves."""
+        self._draining = True
+        for session in list(self._sessions):
+            session.drain()
+        try:
+            async with asyncio.timeout(grace):
+                await self._quiet.wait()
+        except TimeoutError:
+            for session in list(self._sessions):
+                session.abort()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _turn_away(self, reply: Reply) -> Reply:
+        self._counts.refused(reply.text)
+        return reply
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._sessions and not self._tasks:
+            self._quiet.set()
+
+
+def network(address: str) -> str:
+    """What a connection limit counts: an IPv4 address, or the /64 an IPv6 address stands in."""
+    if ":" not in address:
+        return address
+    packed = ipaddress.IPv6Address(address)
+    return str(ipaddress.IPv6Network((int(packed) >> 64 << 64, 64)))
+
+
+def peer_of(transport: asyncio.BaseTransport) -> Peer:
+    """Who is at the other end. An IPv4 client on an IPv6 socket is an IPv4 client; zones are dropped."""
+    remote = transport.get_extra_info("peername") or ("", 0)
+    local = transport.get_extra_info("sockname") or ("", 0)
+    return Peer(_plain(remote[0]), remote[1], _plain(local[0]), local[1])
+
+
+def _plain(address: str) -> str:
+    address = address.partition("%")[0]
+    return (
+        address[len(_V4_MAPPED) :] if address.startswith(_V4_MAPPED) and "." in address else address
+    )

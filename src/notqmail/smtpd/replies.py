@@ -1,0 +1,45 @@
+"""Every fixed sentence of the server in one table, each with its enhanced code (RFC 2034, RFC 3463)."""
+
+from notqmail.mail.reply import Reply
+
+OK = Reply(250, "2.0.0", "ok")
+RESET = Reply(250, "2.0.0", "reset")
+SENDER_OK = Reply(250, "2.1.0", "sender ok")
+RECIPIENT_OK = Reply(250, "2.1.5", "recipient ok")
+START = Reply(354, "", "send the message; end with <CRLF>.<CRLF>")
+BYE = Reply(221, "2.0.0", "bye")
+HELP = Reply(214, "2.0.0", "RFC 5321; commands: EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT")
+VERIFY = Reply(252, "2.1.5", "cannot say without a transaction; send MAIL and RCPT")
+
+EXPAND = Reply(502, "5.5.1", "EXPN is not available")
+UNKNOWN = Reply(500, "5.5.1", "unknown command")
+NOT_LMTP = Reply(502, "5.5.1", "this is not an LMTP service: say EHLO")
+LINE_TOO_LONG = Reply(500, "5.5.6", "command line too long")
+BAD_ENDING = Reply(500, "5.5.2", "a command line ends in CRLF; it has a bare CR or LF")
+HELLO_FIRST = Reply(503, "5.5.1", "say EHLO first")
+MAIL_FIRST = Reply(503, "5.5.1", "send MAIL first")
+MAIL_NESTED = Reply(503, "5.5.1", "a transaction is open: finish it or send RSET")
+RCPT_FIRST = Reply(503, "5.5.1", "send RCPT first")
+NO_RECIPIENTS = Reply(554, "5.5.1", "no valid recipients")
+FINISH_CHUNKS = Reply(503, "5.5.1", "the message was begun with BDAT: finish it with BDAT LAST")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients; send the rest in another message")
+NEED_UTF8 = Reply(553, "5.6.7", "this address needs SMTPUTF8 on MAIL")
+OVERSIZE = Reply(552, "5.3.4", "the message is larger than this server takes")
+
+BARE_NEWLINE = Reply(550, "5.6.11", "the message has a bare CR or LF; every line must end in CRLF")
+NUL = Reply(550, "5.6.11", "the message has a NUL octet; encode binary content")
+LONG_LINE = Reply(554, "5.6.0", "the message has a line longer than this server takes; encode it")
+HEADER_SIZE = Reply(552, "5.3.4", "the header is larger than this server takes")
+
+TRY_LATER = Reply(451, "4.3.0", "an error on our side; try again later")
+DISK_FULL = Reply(452, "4.3.1", "not enough space here; try again later")
+STORE_DOWN = Reply(451, "4.3.0", "the message cannot be stored now; try again later")
+
+TIMEOUT = Reply(421, "4.4.2", "too long without progress; closing")
+BROKEN = Reply(421, "4.3.0", "an error on our side; try again later")
+STOPPING = Reply(421, "4.3.2", "the service is stopping; try again later")
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors; closing")
+TOO_MANY_COMMANDS = Reply(421, "4.7.0", "too many commands that move no mail; closing")
+TOO_MANY_MESSAGES = Reply(421, "4.5.3", "enough messages in one session; open another")
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "too many connections; try again later")
+TOO_MANY_FROM_YOU = Reply(421, "4.7.0", "too many connections from your address; close one first")
