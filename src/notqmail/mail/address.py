@@ -18,10 +18,11 @@ from notqmail.mail.idn import canonical_domain, display_domain
 MAX_LOCAL = 64
 MAX_PATH = 256
 
-_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"  # RFC 5322 §3.2.3, UTF8-non-ascii RFC 6531 §3.3
+_BEYOND = r"\u0080-\ud7ff\ue000-\U0010ffff"  # UTF8-non-ascii, RFC 6531 §3.3: what has a UTF-8 form
+_ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~\-{_BEYOND}]+"  # RFC 5322 §3.2.3
 _DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
 # RFC 5321 §4.1.2: qtextSMTP / quoted-pairSMTP
-_QUOTED = re.compile(r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*"')
+_QUOTED = re.compile(rf'"(?:[ !#-\[\]-~{_BEYOND}]|\\[ -~])*"')
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
 _NEEDS_PAIR = re.compile(r'(["\\])')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0080-\u009f]")
@@ -60,7 +61,10 @@ class Address:
             return cls(local, "")
         if not rest.startswith("@"):
             raise AddressError("no @ after the local part")
-        return cls(local, _domain(rest[1:]))
+        address = cls(local, _domain(rest[1:]))
+        if len(str(address).encode()) + 2 > MAX_PATH:
+            raise AddressError(f"the address is longer than {MAX_PATH - 2} octets")
+        return address
 
     @property
     def ascii(self) -> bool:

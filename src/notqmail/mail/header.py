@@ -71,6 +71,14 @@ def _field_end(header: bytes, start: int) -> int:
     return len(header)
 
 
+def _last_field(header: bytes) -> int:
+    at = len(header)
+    while (at := header.rfind(b"\r\n", 0, at)) >= 0:
+        if header[at + 2 : at + 3] not in (b"", b" ", b"\t"):
+            return at + 2
+    return 0
+
+
 class HeaderEditor:
     """Applies edits to a stream: feed chunks, take pieces; holds at most the header (MAX_HEADER octets)."""
 
@@ -90,19 +98,22 @@ class HeaderEditor:
                 return ready
             return [chunk]
         self._held += chunk
-        ended = self._held.startswith(b"\r\n") or END in self._held
-        return self._edit() if ended or len(self._held) > MAX_HEADER else []
+        if self._held.startswith(b"\r\n") or END in self._held:
+            return self._edit(header_end(self._held))
+        # a header too large: its end is taken to be before the last field that has begun
+        return self._edit(_last_field(self._held)) if len(self._held) > MAX_HEADER else []
 
     def finish(self) -> list[bytes]:
         """The content has ended: give what is left."""
         if self._held is not None:
-            return self._edit()
+            if self._after and self._held and not self._held.endswith(b"\r\n"):
+                self._held += b"\r\n"  # the last field was cut short; the next must not run into it
+            return self._edit(len(self._held))
         ready, self._before = ([self._before] if self._before else []), b""
         return ready
 
-    def _edit(self) -> list[bytes]:
+    def _edit(self, end: int) -> list[bytes]:
         held, self._held = self._held or b"", None
-        end = header_end(held)
         header, rest = held[:end], held[end:]
         if self._removals:
             header = self._remove(header)
@@ -131,5 +142,5 @@ def edited(edits: Iterable[HeaderEdit], content: bytes) -> bytes:
 
 
 def edited_size(edits: Iterable[HeaderEdit]) -> int:
-    """Octets that the edits add."""
-    return sum(len(e.field) for e in edits if e.kind != "remove")
+    """Octets that the edits add, at most: an append may have to end the last line."""
+    return sum(len(e.field) + 2 * (e.kind == "append") for e in edits if e.kind != "remove")

@@ -23,7 +23,8 @@ def canonical_domain(domain: str) -> str:
     """Give the A-label form of a host or mail domain in lower case; raise AddressError outside the grammar.
 
     Non-ASCII labels pass through UTS #46 mapping (so NFC, case and width variants agree) and IDNA 2008;
-    an ASCII label that claims to be an A-label must decode.
+    an ASCII label that claims to be an A-label must decode. It may hold what IDNA 2008 does not know (an emoji,
+    a script newer than our tables): such names are in DNS, and no U-label is made of them here.
     """
     if domain.isascii():
         if len(domain) > MAX_DOMAIN or _LDH.fullmatch(domain) is None:
@@ -32,6 +33,8 @@ def canonical_domain(domain: str) -> str:
         if "xn--" in lowered:
             _check_a_labels(lowered)
         return lowered
+    if len(domain) > MAX_DOMAIN:  # before any work that grows with the length
+        raise AddressError("the domain name is too long")
     try:
         encoded = idna.encode(domain, uts46=True, std3_rules=True).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError) as error:
@@ -56,5 +59,7 @@ def _check_a_labels(domain: str) -> None:
         if label.startswith("xn--"):
             try:
                 idna.ulabel(label)
+            except idna.InvalidCodepoint:
+                continue
             except (idna.IDNAError, UnicodeError) as error:
                 raise AddressError(f"not a valid A-label: {label!r}") from error

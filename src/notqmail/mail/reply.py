@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?: |\Z)")
+_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?: |(?=\n)|\Z)", re.ASCII)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\U0010ffff]")
 MAX_TEXT = (
     480  # octets of text per line, so that a reply line stays within 512 (RFC 5321 §4.5.3.1.5)
@@ -46,7 +46,7 @@ class Reply:
         lines = self.text.split("\n")
         last = len(lines) - 1
         out = [
-            f"{self.code}{' ' if i == last else '-'}{prefix}{line}".encode()[: MAX_TEXT + 20]
+            _cut(f"{self.code}{' ' if i == last else '-'}{prefix}{line}".encode())
             for i, line in enumerate(lines)
         ]
         return b"\r\n".join(out) + b"\r\n"
@@ -58,10 +58,17 @@ class Reply:
         if match is None or match[1] != str(code)[0]:
             return cls(code, "", text)
         enhanced = f"{match[1]}.{match[2]}.{match[3]}"
-        lines = [line.removeprefix(f"{enhanced} ") for line in text.split("\n")]
-        lines[0] = text.split("\n")[0][match.end() :]
+        head, *more = text.split("\n")
+        lines = [head[match.end() :], *(line.removeprefix(f"{enhanced} ") for line in more)]
         return cls(code, enhanced, "\n".join(lines))
 
     def __str__(self) -> str:
         flat = self.text.replace("\n", " ")
         return f"{self.code} {self.enhanced} {flat}" if self.enhanced else f"{self.code} {flat}"
+
+
+def _cut(line: bytes) -> bytes:
+    """Keep a line within MAX_TEXT and its codes, without splitting a character."""
+    if len(line) <= MAX_TEXT + 20:
+        return line
+    return line[: MAX_TEXT + 20].decode(errors="ignore").encode()
