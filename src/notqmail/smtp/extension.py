@@ -14,8 +14,7 @@ Extensions = Mapping[str, str]
 
 NONE: Extensions = MappingProxyType({})
 
-# Receiving, white space is taken as it comes; a line like "AUTH=LOGIN" (before RFC 2554) is none.
-_LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:[ \t]+(.*?))?[ \t]*")
+_KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _LIMIT = re.compile(r"([A-Za-z0-9-]+)=([0-9]{1,6})")
 _SIZE = re.compile(r"[0-9]{1,20}")
 
@@ -36,14 +35,15 @@ def ehlo_reply(hostname: str, extensions: Extensions) -> Reply:
 
 
 def parse_ehlo(reply: Reply) -> Extensions:
-    """Read a peer's reply to EHLO; a refusal and a line that is none of the grammar give nothing. Where a keyword
-    stands twice the first counts."""
+    """Read a peer's reply to EHLO; a refusal gives nothing, and so does a line outside the grammar, such as the
+    "AUTH=LOGIN" of old. White space is taken as it comes; where a keyword stands twice the first counts."""
     if reply.code != 250:
         return NONE
     found: dict[str, str] = {}
     for line in reply.text.split("\n")[1:]:
-        if match := _LINE.fullmatch(line):
-            found.setdefault(match[1].upper(), match[2] or "")
+        words = line.split()
+        if words and _KEYWORD.fullmatch(words[0]):
+            found.setdefault(words[0].upper(), " ".join(words[1:]))
     return MappingProxyType(found)
 
 
