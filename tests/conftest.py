@@ -15,14 +15,16 @@ from blockbuster import BlockBuster
 hypothesis.settings.register_profile("house", deadline=None)  # shared machines pause
 hypothesis.settings.load_profile("house")
 
-# What may block the event loop although it is ours, and why: (file, functions).
-MAY_BLOCK: dict[str, tuple[str, frozenset[str]]] = {}
+# What may block the event loop although it is ours: (blocking function, file, in which function), and why.
+MAY_BLOCK: tuple[tuple[str, str, str], ...] = ()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def blocking_calls_fail() -> Iterator[None]:
     """Make a blocking call of our code inside an event loop an error (blockbuster)."""
     buster = BlockBuster(scanned_modules=["notqmail"])
+    for blocking, file, function in MAY_BLOCK:
+        buster.functions[blocking].can_block_in(file, function)
     buster.activate()
     try:
         yield

@@ -24,6 +24,7 @@ from tests.support.programs import POSTFIX, POSTFIX_LIBRARIES, environment, post
 from tests.support.waiting import free_port, wait_until
 
 DOMAIN = "postfix.test"
+HOST = "127.0.0.2"  # not 127.0.0.1: a server that is asked to relay to itself may call that a loop
 _QUEUE = (
     "active bounce corrupt defer deferred flush hold incoming maildrop private public saved trace"
 )
@@ -54,7 +55,7 @@ postlog  unix-dgram n - n - 1 postlogd
 
 @dataclass(slots=True)
 class Postfix:
-    """A Postfix at `127.0.0.1:port` that is the mail server of `DOMAIN` and relays for loopback."""
+    """A Postfix at `HOST:port` that is the mail server of `DOMAIN` and relays for loopback."""
 
     root: Path
     port: int
@@ -62,6 +63,10 @@ class Postfix:
     relays: Mapping[str, int]  # domain -> port on 127.0.0.1 that it is sent to
     settings: Mapping[str, str]
     _master: "subprocess.Popen[bytes] | None" = field(default=None)
+
+    @property
+    def host(self) -> str:
+        return HOST
 
     @property
     def log(self) -> str:
@@ -77,14 +82,16 @@ class Postfix:
         paths = (self.maildir(user) / "new").glob("*")
         return [path.read_bytes() for path in sorted(paths, key=lambda p: p.stat().st_mtime_ns)]
 
-    def wait_messages(self, user: str, count: int = 1, timeout: float = 30) -> list[bytes]:
-        """Wait until a user has `count` messages and give them; its log tells when they do not come."""
+    def wait_message(self, mark: str, user: str = "bob", timeout: float = 30) -> bytes:
+        """Wait until a user has a message with `mark` in it and give it; its log tells when none comes."""
+
+        def found() -> list[bytes]:
+            return [message for message in self.messages(user) if mark.encode() in message]
+
         wait_until(
-            lambda: len(self.messages(user)) >= count,
-            timeout,
-            lambda: f"{user} has {len(self.messages(user))} of {count} messages\n{self.log}",
+            lambda: bool(found()), timeout, lambda: f"no {mark} for {user}\n{self.log[-4000:]}"
         )
-        return self.messages(user)
+        return found()[0]
 
     def start(self) -> None:
         self._write()
@@ -115,7 +122,7 @@ class Postfix:
         if (status := self._master.poll()) is not None:
             raise AssertionError(f"Postfix ended with status {status}\n{self.log}")
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+            with socket.create_connection((HOST, self.port), 5) as connection:
                 connection.settimeout(5)
                 return connection.recv(4) == b"220 "
         except OSError:
@@ -136,7 +143,7 @@ class Postfix:
         (etc / "transport").write_text(relays, "utf-8")
         values = self._settings(owner.pw_name, group.gr_name, nobody) | dict(self.settings)
         (etc / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in values.items()), "utf-8")
-        (etc / "master.cf").write_text(_MASTER.format(listen=f"127.0.0.1:{self.port}"))
+        (etc / "master.cf").write_text(_MASTER.format(listen=f"{HOST}:{self.port}"))
 
     def _make_queue(self, owner: int, group: int) -> None:
         """The queue directory as post-install would make it."""
@@ -169,7 +176,7 @@ class Postfix:
             "myorigin": DOMAIN,
             "mydestination": "",
             "mynetworks": "127.0.0.0/8",
-            "inet_interfaces": "127.0.0.1",
+            "inet_interfaces": HOST,
             "inet_protocols": "ipv4",
             "alias_maps": "",
             "alias_database": "",
