@@ -36,8 +36,8 @@ from notqmail.ports import Clock, Offload
 
 log = logging.getLogger(__name__)
 
-WORKERS = 4  # threads that wait for the disk
-BATCH = 32  # entries made durable together
+WORKERS = 3  # threads that wait for the disk
+BATCH = 64  # entries made durable together
 STREAMS = 4  # large messages written at once
 PIECE = 256 << 10  # octets of a large message handed to a thread at once; twice that is in memory
 
