@@ -166,7 +166,7 @@ def attempt_record(
 
 
 def origin_record(
-    id: str, parent: str, now: float, why: str, sender: Address | None, to: Iterable[Address]
+    id: str, now: float, *, parent: str, why: str, sender: Address | None, to: Iterable[Address]
 ) -> Record:
     """Record a message we made ourselves: a bounce, a delay notice, a forward."""
     return {

@@ -1,6 +1,7 @@
 """The journal on disk: one thread writes what the event loop hands over, in batches, and reads for `why`.
 
-A batch is what gathers within LINGER seconds, or sooner when BATCH records wait. The loop pays for a put into a
+A batch is what gathers within LINGER seconds, or sooner when BATCH records wait: the larger it is, the less each
+record costs (14 µs in batches of 1,000, twice that in batches of 400, because the index is dirtied all over). The loop pays for a put into a
 queue; encoding, indexing and the disk are the thread's. What the disk does not take is dropped and counted.
 """
 
@@ -19,7 +20,7 @@ from notqmail.journal import key
 from notqmail.ports import Clock
 from notqmail.system.journal_file import JournalFile, broken, set_aside
 
-BATCH: Final = 500  # records
+BATCH: Final = 4000  # records
 LINGER: Final = 0.25  # seconds
 PRUNE: Final = 3600.0  # seconds of silence after which the retention is looked after
 RECIPIENTS: Final = 10  # of waiting records, for each record of the backlog: bounds the memory
@@ -35,6 +36,7 @@ class SqliteJournal:
 
     def __init__(self, path: Path, section: JournalSection, clock: Clock) -> None:
         self._path, self._section, self._clock = path, section, clock
+        self._hurry = min(BATCH, section.backlog // 2)
         self._queue: SimpleQueue[Record | _Request | None] = SimpleQueue()
         self._full = threading.Event()
         self._thread: threading.Thread | None = None
@@ -60,7 +62,7 @@ class SqliteJournal:
             return
         self._given = given
         self._queue.put(record)
-        if waiting == BATCH:
+        if waiting == self._hurry:
             self._full.set()
         elif self._thread is None:
             self._start()
@@ -162,11 +164,10 @@ class SqliteJournal:
         return self._file
 
     def _attempt(self, action: Callable[[JournalFile], int | None]) -> int | None:
-        """Do something with the file; give None when it failed. A failure is logged when it begins and when it has
-        passed."""
+        """Do something with the file; give None when it failed. Nothing may end the thread."""
         try:
             result = action(self._open())
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:
             self._suffer(error)
             return None
         if self._ailing:
@@ -175,13 +176,14 @@ class SqliteJournal:
         return result
 
     def _suffer(self, error: Exception) -> None:
+        """Say so once, until it works again; begin anew with a file that is damaged."""
         if self._file is not None:
             self._file.close()
             self._file = None
-        if isinstance(error, sqlite3.Error) and broken(error):
-            _log.error(
-                "journal damaged, begun anew path=%s kept=%s", self._path, set_aside(self._path)
-            )
-        elif not self._ailing:
+        if not self._ailing:
             self._ailing = True
-            _log.error("journal cannot be written path=%s error=%s", self._path, error)
+            known = isinstance(error, sqlite3.Error | OSError)
+            _log.error("journal fails path=%s", self._path, exc_info=None if known else error)
+            _log.error("journal fails error=%s", error)
+        if isinstance(error, sqlite3.Error) and broken(error):
+            set_aside(self._path)

@@ -79,7 +79,9 @@ class JournalFile:
         """Write records; give how many could not be written because of what is in them."""
         if self._slice < 0 or self._full(now):
             self._begin_slice(now)
-        pages, entries, page = [], [], self._page
+        pages: list[tuple[int, bytes]] = []
+        entries: list[int] = []
+        page = self._page
         bad = octets = 0
         for start in range(0, len(records), PAGE):
             body, kept = self._body(records[start : start + PAGE])
