@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from notqmail.config import Mailbox
 from notqmail.delivery.batches import Batches
+from notqmail.delivery.disk_trouble import disk_trouble
 from notqmail.delivery.files import Files
 from notqmail.delivery.letter import Letter, LetterStream, letter_for, octets, trace
 from notqmail.delivery.mailbox_path import (
@@ -24,7 +25,6 @@ from notqmail.delivery.mailbox_path import (
 from notqmail.delivery.maildir_batch import MaildirBatch
 from notqmail.delivery.maildir_tree import MaildirTree
 from notqmail.delivery.ownership import Ownership
-from notqmail.delivery.trouble import trouble
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry
 from notqmail.mail.envelope import Recipient
@@ -196,7 +196,7 @@ class MaildirTransport:
     def _outcome(self, entry: Entry, recipient: Recipient, letter: Letter, now: float) -> Outcome:
         if letter.failure is None:
             return Outcome(recipient, Action.DELIVERED, DELIVERED, "", now)
-        what = trouble(letter.failure)
+        what = disk_trouble(letter.failure)
         log.warning(
             "local delivery delayed m=%s maildir=%r error=%r remedy=%r",
             entry.id,
