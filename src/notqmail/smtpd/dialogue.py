@@ -61,7 +61,8 @@ class Dialogue:
     def open(self) -> Work | None:
         """Greet (RFC 5321 §3.1). What on_connect has against the client is held until RCPT."""
         waiting = self._service.pipeline.connect(self.session)
-        return self._answer(self._banner if waiting is None else _after(waiting, self._banner))
+        banner = self._service.banner
+        return self._answer(banner if waiting is None else _after(waiting, banner))
 
     def feed(self, octets: bytes) -> None:
         """Take what the client sent."""
@@ -136,10 +137,6 @@ class Dialogue:
             if self._errors >= self._service.limits.errors:
                 self.close(replies.TOO_MANY_ERRORS)
 
-    @property
-    def _banner(self) -> Reply:
-        return Reply(220, "", f"{self._service.hostname} ESMTP notqmail")
-
     # commands
 
     def _command(self, event: Line | TooLong | BadEnding) -> Answer:
@@ -163,8 +160,7 @@ class Dialogue:
         session, service = self.session, self._service
         session.helo, session.helo_valid = command.name, command.valid
         session.esmtp = command.verb == "EHLO"
-        lines = (service.hostname, *service.ehlo) if session.esmtp else (service.hostname,)
-        reply = self._idly(Reply(250, "", "\n".join(lines)))
+        reply = self._idly(service.ehlo if session.esmtp else service.helo)
         waiting = service.pipeline.helo(session)
         return reply if waiting is None else _after(waiting, reply)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from notqmail.config import Limits
 from notqmail.mail.message import Message
+from notqmail.mail.reply import Reply
 from notqmail.policy.pipeline import Pipeline
 from notqmail.policy.transaction import Transaction
 from notqmail.ports import Clock, Draft, Journal, Store
@@ -45,7 +46,9 @@ class Service:
     new_id: Callable[[float], str]
     new_ref: Callable[[], str]
     offered: frozenset[str] = field(init=False)
-    ehlo: tuple[str, ...] = field(init=False)
+    banner: Reply = field(init=False)
+    helo: Reply = field(init=False)
+    ehlo: Reply = field(init=False)
 
     def __post_init__(self) -> None:
         limits = self.limits
@@ -59,6 +62,8 @@ class Service:
             "DSN": "",
             "LIMITS": f"MAILMAX={limits.messages} RCPTMAX={limits.recipients}",
         }
+        lines = (self.hostname, *(f"{word} {value}".rstrip() for word, value in keywords.items()))
         object.__setattr__(self, "offered", frozenset(keywords))
-        lines = tuple(f"{k} {v}".rstrip() for k, v in keywords.items())
-        object.__setattr__(self, "ehlo", lines)
+        object.__setattr__(self, "banner", Reply(220, "", f"{self.hostname} ESMTP notqmail"))
+        object.__setattr__(self, "helo", Reply(250, "", self.hostname))
+        object.__setattr__(self, "ehlo", Reply(250, "", "\n".join(lines)))
