@@ -124,7 +124,7 @@ class Plan:
 
     def skip(self) -> list[str]:
         """Give the destinations that hold their share already, and note that they want more when they hold half."""
-        skipped = []
+        skipped: list[str] = []
         free = max(1, self.room())
         for lane in self._lanes.values():
             if lane.count >= free:
@@ -208,6 +208,8 @@ class Plan:
             lane.window = min(lane.window + 1 / max(lane.window, 1.0), lane.pool.lane_limit)
             lane.pause, lane.dead_until = FIRST_PAUSE, 0.0
             return
+        if lane.dead(now):
+            return  # it was under way when the lane died
         lane.reason = reason
         lane.window -= 1
         if lane.window < 1:
@@ -241,7 +243,7 @@ class Plan:
     def sweep(self, now: float) -> None:
         """Forget destinations that were dead and of which nothing was heard for another pause."""
         for lane in list(self._idle()):
-            if not lane.dead(now - lane.pause):
+            if not lane.dead(now) and now >= lane.dead_until + lane.pause:
                 self._forget(lane)
 
     def _idle(self) -> Iterator[Lane]:
