@@ -5,7 +5,6 @@ import ipaddress
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -66,15 +65,6 @@ def _guarded(function: Any) -> Any:
         return function(self, *args)
 
     return guard
-
-
-@pytest.fixture(scope="session")
-def vectors() -> Path:
-    """Published test data of other projects, where NOTQMAIL_VECTORS names its directory."""
-    named = os.environ.get("NOTQMAIL_VECTORS", "")
-    if not named or not Path(named).is_dir():
-        pytest.skip("published test vectors: NOTQMAIL_VECTORS does not name their directory")
-    return Path(named)
 
 
 @pytest.hookimpl(wrapper=True)

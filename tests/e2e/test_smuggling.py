@@ -1,8 +1,6 @@
 """Look-alikes of the end of data, as published by the scanners: none ends a message, none gets a message in."""
 
-import json
-from pathlib import Path
-
+from tests.support import vectors
 from tests.support.server import Server
 from tests.support.smtp_client import SmtpClient
 
@@ -12,10 +10,9 @@ SMUGGLED = (
 )
 
 
-def test_no_published_look_alike_ends_the_data(server: Server, vectors: Path) -> None:
-    published = json.loads((vectors / "lists/smuggling-end-of-data.json").read_text("utf-8"))
+def test_no_published_look_alike_ends_the_data(server: Server) -> None:
     before = server.mail_count()
-    for case in published["cases"]:
+    for case in vectors.load("smuggling-end-of-data"):
         look_alike = case["seq"].encode("latin-1")
         with SmtpClient.greeted(server.port) as client:
             client.envelope("bob@sender.example", "alice@example.org")

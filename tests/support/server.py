@@ -88,12 +88,7 @@ class Server:
     def configure(self, settings: Settings) -> None:
         """Write the configuration anew with other values; keys with dots, numbers index lists."""
         document = tomllib.loads(self.config.read_text("utf-8"))
-        for path, value in settings.items():
-            *above, last = path.split(".")
-            at: Any = document
-            for key in above:
-                at = at[int(key)] if key.isdigit() else at.setdefault(key, {})
-            at[last] = value
+        apply(settings, document)
         self.config.write_text(_toml(document), "utf-8")
 
     def command(self, *arguments: str, given: bytes = b"") -> Ran:
@@ -225,6 +220,16 @@ class Server:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) << 10
         raise AssertionError("no VmHWM: not Linux")
+
+
+def apply(settings: Settings, document: dict[str, Any]) -> None:
+    """Put settings into a configuration as TOML has it."""
+    for path, value in settings.items():
+        *above, last = path.split(".")
+        at: Any = document
+        for key in above:
+            at = at[int(key)] if key.isdigit() else at.setdefault(key, {})
+        at[last] = value
 
 
 def prepared(
