@@ -72,9 +72,10 @@ class LetterStream:
 
     def finish(self) -> bytes:
         """The message has ended: give what is left."""
-        ready = self._convert(b"".join(self._editor.finish())) + self._cr
-        self._cr = b""
-        return ready
+        ready = self._convert(b"".join(self._editor.finish()))
+        trace, self._trace = self._trace, b""  # left when there was no content at all
+        cr, self._cr = self._cr, b""
+        return trace + ready + cr
 
     def _convert(self, piece: bytes) -> bytes:
         if not piece:

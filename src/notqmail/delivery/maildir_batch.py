@@ -19,7 +19,6 @@ from notqmail.delivery.letter import Letter
 from notqmail.delivery.maildir_tree import DIRECTORY, MaildirTree
 
 _NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-FOLDER_MARKER = "maildirfolder"  # Maildir++: an empty file that tells a folder from a Maildir
 
 
 class _Box:
@@ -150,9 +149,7 @@ class MaildirBatch:
     # -- Maildirs ------------------------------------------------------------------------------------------
 
     def _open(self, letter: Letter) -> _Box:
-        self._tree.ensure(letter.home)
-        if letter.maildir != letter.home:
-            self._tree.ensure(letter.maildir, FOLDER_MARKER)
+        self._tree.ensure(letter.maildir, letter.home)
         fd = self._files.open(letter.maildir, DIRECTORY)
         try:
             box = _Box(fd, self._files.open("new", DIRECTORY, dir_fd=fd))

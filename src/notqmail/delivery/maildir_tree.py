@@ -15,40 +15,43 @@ from notqmail.delivery.mailbox_path import SUBDIRECTORIES
 from notqmail.delivery.ownership import Ownership
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-MARKER = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-_REMEMBERED = (
-    50_000  # directories; over it everything is forgotten, which costs some fsyncs and no mail
-)
+FOLDER_MARKER = "maildirfolder"  # Maildir++: an empty file that tells a folder from a Maildir
+_MARKER = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+REMEMBER = 50_000  # directories; beyond that all is forgotten, which costs fsyncs and no mail
 
 
 class MaildirTree:
     """Makes Maildirs below `root`, which exists. Used from several threads at once."""
 
-    def __init__(self, root: str, ownership: Ownership, files: Files) -> None:
+    def __init__(
+        self, root: str, ownership: Ownership, files: Files, remember: int = REMEMBER
+    ) -> None:
         self._root, self._ownership, self._files = root, ownership, files
+        self._remember = remember
         self._durable: set[str] = set()
         self._lock = threading.Lock()
 
-    def ensure(self, maildir: str, marker: str = "") -> None:
-        """Make a Maildir (with an empty file `marker` in it) and what is missing above it; return when it would
-        survive a power failure. Raises OSError."""
+    def ensure(self, maildir: str, home: str) -> None:
+        """Make a Maildir and what is missing above it; return when it would survive a power failure.
+
+        `home` is the Maildir that `maildir` is a folder of, or itself. Raises OSError.
+        """
         if maildir in self._durable:
             return
         with self._lock:
-            if len(self._durable) > _REMEMBERED:
+            if len(self._durable) > self._remember:
                 self._durable.clear()
             for path in self._below_root(maildir):
-                if path not in self._durable:
-                    self._make(path)
-                    self._sync(path.rpartition("/")[0] or "/")
-                    if path != maildir:
-                        self._durable.add(path)
-            for name in SUBDIRECTORIES:
-                self._make(f"{maildir}/{name}")
-            if marker:
-                self._mark(f"{maildir}/{marker}")
-            self._sync(maildir)
-            self._durable.add(maildir)
+                if path in self._durable:
+                    continue
+                self._make(path)
+                self._sync(path.rpartition("/")[0] or "/")
+                if path in (home, maildir):
+                    self._fill(path, folder=path != home)
+                else:
+                    self._durable.add(path)
+            self._sync(maildir)  # and home was synced for the folder's name in it
+            self._durable.update((home, maildir))
 
     def forget(self, maildir: str) -> None:
         """Something in the path is not there any more: look at all of it the next time."""
@@ -76,12 +79,15 @@ class MaildirTree:
             files.rmdir(path)  # it must not stay as it should not be
             raise
 
-    def _mark(self, path: str) -> None:
-        fd = self._files.open(path, MARKER, self._ownership.file_mode)
-        try:
-            self.own(fd)
-        finally:
-            self._files.close(fd)
+    def _fill(self, maildir: str, *, folder: bool) -> None:
+        for name in SUBDIRECTORIES:
+            self._make(f"{maildir}/{name}")
+        if folder:
+            fd = self._files.open(f"{maildir}/{FOLDER_MARKER}", _MARKER, self._ownership.file_mode)
+            try:
+                self.own(fd)
+            finally:
+                self._files.close(fd)
 
     def own(self, fd: int) -> None:
         """Give an open file its owner and mode."""
