@@ -14,7 +14,8 @@ _DOT = b"\r\n."
 # What may be the start of _END at the end of a piece; with repair also after a bare LF.
 _TAIL = re.compile(rb"\r(?:\n(?:\.\r?)?)?\Z")
 _TAIL_LF = re.compile(rb"(?:\r|\r?\n(?:\.\r?)?)\Z")
-_STUFFED = re.compile(rb"\r\n\.(?!\r\n)")
+# With repair: a dot alone on its line stays; at the end of a piece it is one, its line end was held back.
+_STUFFED = re.compile(rb"\r\n\.(?!\r\n|\Z)")
 
 
 class DataDecoder:
@@ -62,9 +63,9 @@ class DataDecoder:
         if finder.look(data) and self._repair:
             finder.faults.bare_lf = False
             data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-            data = _STUFFED.sub(b"\r\n", data)
-        elif dotted:
-            data = data.replace(_DOT, b"\r\n")
+            dotted = True
+        if dotted:
+            data = _STUFFED.sub(b"\r\n", data) if self._repair else data.replace(_DOT, b"\r\n")
         finder.measure(data)
         if not self._begun and data:
             self._begun = True

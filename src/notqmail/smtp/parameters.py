@@ -23,7 +23,9 @@ MAX_DIGITS = 20  # of SIZE, RFC 1870 §4; and of a chunk size, so that no number
 T = TypeVar("T")
 Value = str | None  # None: the keyword stood alone
 
-_PARAMETER = re.compile(r" ([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u00a0-\U0010ffff]+))?(?= |\Z)")
+_PARAMETER = re.compile(
+    r" ([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u00a0-\ud7ff\ue000-\U0010ffff]+))?(?= |\Z)"
+)
 _NOTIFY = {"SUCCESS": Notify.SUCCESS, "FAILURE": Notify.FAILURE, "DELAY": Notify.DELAY}
 
 

@@ -13,11 +13,11 @@ _GRAPHIC = re.compile(r"[ -~]*")
 _ADDR_TYPE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")  # atom, RFC 5322 §3.2.3
 # QUCHAR and EmbeddedUnicodeChar, RFC 6533 §3; HEXPOINT of ASCII only where the plain character may not stand
 _UNITEXT = re.compile(
-    r"(?:[!-*,-<>-\[\]-~\u00a0-\U0010ffff]|\\x\{(?:20|2B|3D|5C|[A-F][0-9A-F]|[1-9A-F][0-9A-F]{2,5})\})+"
+    r"(?:[!-*,-<>-\[\]-~\u00a0-\ud7ff\ue000-\U0010ffff]|\\x\{(?:20|2B|3D|5C|[A-F][0-9A-F]|[1-9A-F][0-9A-F]{2,5})\})+"
 )
 _EMBEDDED = re.compile(r"\\x\{([0-9A-F]+)\}")
 _NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
-_NOT_QUCHAR = re.compile(r"[^!-*,-<>-\[\]-~\u00a0-\U0010ffff]")
+_NOT_QUCHAR = re.compile(r"[^!-*,-<>-\[\]-~\u00a0-\ud7ff\ue000-\U0010ffff]")
 
 
 def decode_xtext(text: str) -> str:
