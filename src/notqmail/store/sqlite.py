@@ -1,0 +1,252 @@
+"""The queue on SQLite, with blob files for large content: the default store.
+
+Threads: the writer (the one connection that writes), a reader for what people ask, and a few for files. The event
+loop never touches the disk. Under the data directory: queue.sqlite, blobs/, lock.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from notqmail.config import Queue
+from notqmail.mail.entry import Entry, QueueFilter, QueueRow, Routed
+from notqmail.mail.errors import SpoolError, StaleTokenError
+from notqmail.mail.hop import Hop
+from notqmail.mail.message import Content, Octets
+from notqmail.mail.outcome import Outcome
+from notqmail.ports import Clock
+from notqmail.store import listing, ops
+from notqmail.store.blobs import BlobContent
+from notqmail.store.database import Connect, Database, connect, snapshot
+from notqmail.store.draft import Home, SqliteDraft
+from notqmail.store.files import Files
+from notqmail.store.progress import progress_of
+from notqmail.store.rows import Row, pack, split, unpack_entry, unpack_message
+from notqmail.store.space import FreeSpace
+from notqmail.store.start import Opened, open_files
+from notqmail.store.writer import Writer
+
+FILE_THREADS = 8
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """ports.Store. Made by `start`, on the event loop it is used on."""
+
+    def __init__(
+        self,
+        opened: Opened,
+        inline: int,
+        pool: ThreadPoolExecutor,
+        space: FreeSpace,
+        clock: Clock,
+    ) -> None:
+        self._lock, self._reader, self._blobs = opened.lock, opened.reader, opened.blobs
+        self._clock = clock
+        self._home = Home(inline, pool, opened.blobs, space, self._insert)
+        self._writer = Writer(opened.writer, asyncio.get_running_loop())
+        self._readers = ThreadPoolExecutor(1, "store-reader")
+        self._closed = False
+
+    @classmethod
+    async def start(
+        cls,
+        path: Path,
+        queue: Queue,
+        clock: Clock,
+        *,
+        lock: bool = True,
+        files: Files | None = None,
+        connect: Connect = connect,
+    ) -> "SqliteStore":
+        """Open the queue in the data directory `path`; it is made, or upgraded, when needed. What a crash left is
+        cleaned up, and the leases of earlier runs are void. Raises ConfigError when another server uses it,
+        and SpoolError.
+
+        `lock`: False when the caller holds the DataLock. `files`, `connect`: the disk, for tests.
+        """
+        files = files or Files()
+        opened = await asyncio.to_thread(open_files, path, files, connect, lock=lock)
+        pool = ThreadPoolExecutor(FILE_THREADS, "store-files")
+        space = FreeSpace(path, queue.free_space, clock, files, pool)
+        return cls(opened, queue.inline, pool, space, clock)
+
+    @property
+    def trouble(self) -> str:
+        """Why the last write failed; "" when it did not. For the health page."""
+        return str(self._writer.trouble or "")
+
+    def draft(self) -> SqliteDraft:
+        """Begin a message. Raises SpoolError when there is too little free space."""
+        space = self._home.space
+        space.refresh()
+        space.check()
+        return SqliteDraft(self._home)
+
+    async def claim(self, now: float, limit: int, skip: Sequence[str] = ()) -> Sequence[Entry]:
+        skipped = frozenset(skip)
+
+        def give_back(taken: Sequence[ops.Taken]) -> None:
+            self._give_back([self._entry(one) for one in taken])
+
+        taken = await self._writer.submit(lambda db: ops.take(db, now, limit, skipped), give_back)
+        return [self._entry(one) for one in taken]
+
+    async def settle(
+        self,
+        entry: Entry,
+        outcomes: Sequence[Outcome],
+        next_due: float | None = None,
+        children: Sequence[Routed] = (),
+        delay_told: bool = False,
+    ) -> Sequence[Entry]:
+        rest = progress_of(entry, outcomes, next_due, delay_told)
+        placed = [(child, await self._place(child)) for child in children]
+        packed = [pack(child, content.whole) for child, content in placed]
+        born = [new for child, content in placed for new in split(child, content)]
+        claim = _claim(entry)
+
+        def record(database: Database) -> bool:
+            gone = False
+            if rest is None:
+                gone = ops.finish(database, claim)
+            else:
+                ops.progress(database, claim, rest)
+            for message in packed:
+                ops.insert(database, message)
+            return gone
+
+        try:
+            gone = await self._writer.submit(record, lambda _: self._give_back(born))
+        except SpoolError as error:
+            if error.full or isinstance(error, StaleTokenError):
+                await self._remove([c.id for c, content in placed if content.whole is None])
+            raise
+        if gone and entry.message.content.whole is None:
+            await self._remove([entry.id])
+        return born
+
+    async def release(self, entries: Sequence[Entry], due: float | None = None) -> None:
+        claims = [_claim(entry) for entry in entries]
+        refused = await self._writer.submit(lambda db: ops.release(db, claims, due))
+        if refused:
+            raise ops.stale(refused)
+
+    async def find(self, which: QueueFilter, limit: int = 1000) -> Sequence[QueueRow]:
+        """Raises AddressError when the filter names no address."""
+        now = self._clock.now()
+        condition = listing.condition(which, now)
+        return await self._read(lambda db: listing.find(db, condition, limit, now))
+
+    async def open(self, id: str) -> Routed | None:
+        found = await self._read(lambda db: ops.pending_recipients(db, id))
+        if found is None:
+            return None
+        row, recipients = found
+        message = unpack_message(row, recipients, self._content(row))
+        hops = tuple(Hop.of(destination) for _, destination, *_ in recipients)
+        return Routed(id, message, hops, row[1])
+
+    async def edit(
+        self, which: QueueFilter, action: listing.Action, now: float
+    ) -> Sequence[QueueRow]:
+        """Only `delete` is for single recipients: the others of an entry are held, released and retried with the
+        one that matches. `retry` leaves what is held, `release` what is not. Raises AddressError as `find`."""
+        condition = listing.condition(which, now)
+        rows: list[QueueRow] = []
+        for page in listing.pages(await self._read(lambda db: listing.keys(db, condition))):
+            edited = await self._writer.submit(
+                partial(listing.edit, page=page, action=action, now=now)
+            )
+            rows.extend(edited.rows)
+            await self._remove(edited.files)
+        return rows
+
+    async def next_due(self, skip: Sequence[str] = ()) -> float | None:
+        skipped = frozenset(skip)
+        return await self._writer.submit(lambda db: ops.next_due(db, skipped))
+
+    async def counts(self) -> Mapping[str, int]:
+        now = self._clock.now()
+        return await self._read(lambda db: listing.counts(db, now))
+
+    async def close(self) -> None:
+        """Finish what was asked for, fold the log into the database, give up the lock. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        # the reader goes first: who closes last folds the log, and only the writer may
+        await loop.run_in_executor(self._readers, self._reader.close)
+        await loop.run_in_executor(None, self._readers.shutdown)
+        await self._writer.close()
+        await loop.run_in_executor(None, self._home.pool.shutdown)
+        if self._lock is not None:
+            self._lock.release()
+
+    async def _insert(self, routed: Routed, content: Content) -> Sequence[Entry]:
+        entries = split(routed, content)
+        packed = pack(routed, content.whole)
+        await self._writer.submit(
+            lambda db: ops.insert(db, packed), lambda _: self._give_back(entries)
+        )
+        return entries
+
+    async def _place(self, child: Routed) -> Content:
+        """Put the content of a message made here where its entries will find it."""
+        content = child.message.content
+        if isinstance(content, BlobContent):  # a forward: one file with two names
+            place = partial(self._blobs.place, keep_old=True)
+            try:
+                path = await self._in_files(place, content.path, child.id)
+                return BlobContent(path, content.size, self._home.pool)
+            except OSError:  # a file system without links: copy it
+                pass
+        draft = SqliteDraft(self._home)
+        try:
+            async for chunk in content.chunks():
+                if (writing := draft.write(chunk)) is not None:
+                    await writing
+        except SpoolError:
+            draft.discard()
+            raise
+        return await draft.place(child.id)
+
+    def _content(self, row: Row) -> Content:
+        id, size, in_file, inline = row[0], *row[6:9]
+        if in_file:
+            return BlobContent(self._blobs.path(id), size, self._home.pool)
+        return Octets(inline)
+
+    def _entry(self, taken: ops.Taken) -> Entry:
+        message = unpack_message(taken.message, taken.recipients, self._content(taken.message))
+        return unpack_entry(taken.entry, message, taken.message[1])
+
+    def _give_back(self, entries: Sequence[Entry]) -> None:
+        """Release what was claimed for somebody who has stopped waiting for it."""
+        if entries and not self._closed:
+            claims = [_claim(entry) for entry in entries]
+            self._writer.submit(lambda db: ops.release(db, claims, None))
+
+    async def _remove(self, ids: Sequence[str]) -> None:
+        """Remove the files of messages that are gone."""
+        if ids:
+            await self._in_files(self._blobs.remove_all, ids)
+
+    async def _in_files(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._home.pool, function, *args)
+
+    async def _read(self, query: Callable[[Database], T]) -> T:
+        """Run a query on the reader, on one state of the queue."""
+        if self._closed:
+            raise SpoolError("the queue is closed")
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, snapshot, self._reader, query
+        )
+
+
+def _claim(entry: Entry) -> ops.Claim:
+    return entry.id, entry.hop.destination, entry.token
