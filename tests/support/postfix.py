@@ -117,6 +117,11 @@ class Postfix:
             self._master.wait()
         self._master = None
 
+    @property
+    def pid(self) -> int:
+        assert self._master is not None, "not running"
+        return self._master.pid
+
     def _greets(self) -> bool:
         assert self._master is not None
         if (status := self._master.poll()) is not None:
@@ -176,7 +181,7 @@ class Postfix:
             "myorigin": DOMAIN,
             "mydestination": "",
             "mynetworks": "127.0.0.0/8",
-            "inet_interfaces": HOST,
+            "inet_interfaces": "loopback-only",
             "inet_protocols": "ipv4",
             "alias_maps": "",
             "alias_database": "",
@@ -222,14 +227,16 @@ def running(
     *,
     users: Sequence[str] = ("bob",),
     relays: Mapping[str, int] | None = None,
+    below: Path | None = None,
     **settings: str,
 ) -> Iterator[Postfix]:
-    """Run a Postfix for `users` at DOMAIN; `settings` are main.cf's. Skips where it cannot be run."""
+    """Run a Postfix for `users` at DOMAIN, in a new directory `below` one that everybody may enter; `settings`
+    are main.cf's. Skips where it cannot be run."""
     postfix_program("master")
     if os.geteuid() != 0:
         pytest.skip("Postfix can only be started by root")
     # not below pytest's own directory: that is closed to everybody but root, mailboxes belong to nobody
-    root = Path(tempfile.mkdtemp(prefix="notqmail-postfix-"))
+    root = Path(tempfile.mkdtemp(prefix="notqmail-postfix-", dir=below))
     root.chmod(0o755)
     postfix = Postfix(root, free_port(), users, relays or {}, settings)
     try:
