@@ -5,16 +5,61 @@ and RET does not say HDRS, else the header; a delay or a success returns the hea
 """
 
 import logging
+from collections.abc import Sequence
+from typing import Protocol
 
+from notqmail.journal import origin_record
 from notqmail.mail.dsn import MAX_RETURN, Kind, Original, Report, render
-from notqmail.mail.entry import Entry
+from notqmail.mail.entry import Entry, Routed
 from notqmail.mail.envelope import Body, Envelope, Ret
 from notqmail.mail.errors import SpoolError
 from notqmail.mail.message import Message, Octets
+from notqmail.ports import Clock, Journal
 from notqmail.queue.conclude import Conclusion, Notice
 
 _log = logging.getLogger("notqmail.queue")
 _WHOLE = frozenset({Kind.FAILURE, Kind.DOUBLE})
+
+
+class Door(Protocol):
+    """What reports need of Intake."""
+
+    def new_id(self) -> str: ...
+    async def prepare(self, message: Message, txn: None, id: str = "") -> Routed: ...
+    def route(self, message: Message, id: str) -> Routed: ...
+
+
+class Reporter:
+    """Makes what an attempt leaves to be told. `hostname` is our name, as an A-label."""
+
+    def __init__(self, intake: Door, clock: Clock, journal: Journal, hostname: str) -> None:
+        self._intake, self._clock, self._journal, self._hostname = intake, clock, journal, hostname
+
+    async def reports(self, entry: Entry, conclusion: Conclusion) -> Sequence[Routed]:
+        """Give the messages that tell of `conclusion`, prepared and routed, to be committed with it."""
+        return [await self._report(notice, entry, conclusion) for notice in conclusion.notices]
+
+    async def _report(self, notice: Notice, entry: Entry, conclusion: Conclusion) -> Routed:
+        id, now = self._intake.new_id(), self._clock.now()
+        message = await report_message(
+            notice, entry, conclusion, id=id, hostname=self._hostname, now=now
+        )
+        self._journal.write(
+            origin_record(
+                id,
+                now,
+                parent=entry.id,
+                why=notice.kind.value,
+                sender=None,
+                to=[notice.to.address],
+            )
+        )
+        try:
+            return await self._intake.prepare(message, None, id)
+        except Exception:
+            # a report without our trace is better than none
+            _log.exception("report enters the queue unedited m=%s parent=%s", id, entry.id)
+            return self._intake.route(message, id)
 
 
 async def report_message(

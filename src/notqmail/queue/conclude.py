@@ -63,7 +63,7 @@ def conclude(
     if entry.message.envelope.sender is None:
         notices, dropped = _for_postmaster(final, postmaster)
     else:
-        notices, dropped = _for_sender(entry, final, delay_due=_delay_due(entry, now, queue)), ()
+        notices, dropped = _for_sender(entry, final, delay_due=must_tell(entry, now, queue)), ()
     delay_told = any(notice.kind is Kind.DELAY for notice in notices)
     return Conclusion(final, next_due, notices, delay_told, dropped, deadline)
 
@@ -76,7 +76,15 @@ def deadline_of(entry: Entry, queue: Queue) -> float:
 
 def must_tell(entry: Entry, now: float, queue: Queue) -> bool:
     """Say whether something is due even without an attempt: a bounce for lack of time, or the delay notice."""
-    return now >= deadline_of(entry, queue) or _delay_due(entry, now, queue)
+    return now >= next_telling(entry, queue)
+
+
+def next_telling(entry: Entry, queue: Queue) -> float:
+    """Give when something will be due even without an attempt, wall-clock seconds."""
+    deadline = deadline_of(entry, queue)
+    if queue.delay_notice and not entry.delay_told and entry.message.envelope.sender is not None:
+        return min(deadline, entry.born + queue.delay_notice)
+    return deadline
 
 
 def complete(entry: Entry, outcomes: Sequence[Outcome], at: float) -> tuple[Outcome, ...]:
@@ -119,14 +127,6 @@ def _unreachable(outcome: Outcome) -> bool:
 def _given_up(outcome: Outcome) -> Outcome:
     """The last attempt has been: what is still delayed has failed. Its transient reply says why (mail.dsn)."""
     return replace(outcome, action=Action.FAILED) if outcome.action is Action.DELAYED else outcome
-
-
-def _delay_due(entry: Entry, now: float, queue: Queue) -> bool:
-    return (
-        0 < queue.delay_notice <= now - entry.born
-        and not entry.delay_told
-        and entry.message.envelope.sender is not None
-    )
 
 
 def _for_sender(

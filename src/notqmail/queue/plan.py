@@ -134,7 +134,7 @@ class Plan:
 
     def want_room(self, entries: int) -> None:
         """Say that the store has more than there was room for: `wanting` is set once so many fit."""
-        self._room_wanted = entries
+        self._room_wanted = min(entries, max(1, self._claim_bound // 2))
 
     def admits(self, hop: Hop) -> bool:
         """Say whether one more entry for this hop may be kept in memory."""
@@ -228,6 +228,17 @@ class Plan:
         """Take everything that waits anywhere out of the active set (no more starts)."""
         return [entry for lane in self._lanes.values() for entry in self.take_waiting(lane)]
 
+    def take_ids(self, ids: frozenset[str]) -> list[Entry]:
+        """Take what waits of these messages out of the active set (somebody wants to edit them)."""
+        taken = []
+        for lane in self._lanes.values():
+            mine = [entry for entry in lane.waiting if entry.id in ids]
+            if mine:
+                lane.waiting = deque(entry for entry in lane.waiting if entry.id not in ids)
+                taken += mine
+        self._count -= len(taken)
+        return taken
+
     def done(self, job: Job, now: float) -> None:
         """Free a job's slot and its place in the active set."""
         lane = job.lane
@@ -254,6 +265,7 @@ class Plan:
             self._adopt(real, destination)
         real.waiting.extend(provisional.waiting)
         real.running += provisional.running
+        real.resume_at = max(real.resume_at, provisional.resume_at)
         provisional.waiting.clear()
         provisional.running = 0
         del self._lanes[provisional.name]
