@@ -61,3 +61,11 @@ class ReadHeader:
     def _found(self, txn: Transaction, data: bytes) -> Verdict:
         txn.evidence.add(HeaderText(data[: min(header_end(data), MAX_HEADER)]))
         return ACCEPT
+
+
+def message_id(txn: Transaction) -> str:
+    """Give the Message-ID of the message that was judged, as written, or ""."""
+    header = txn.evidence.get(HeaderText)
+    if header is None:
+        return ""
+    return next(header.values(b"message-id"), b"").decode("utf-8", "replace")
