@@ -26,7 +26,7 @@ AT_ONCE = 256 << 10  # octets up to which a changed file is parsed at once (abou
 
 T = TypeVar("T")
 Stamp = tuple[int, int, int, int]
-Start = Callable[[Callable[[], None]], None]
+Start = Callable[[Callable[[], None]], object]
 
 
 class Watched(Generic[T]):
@@ -97,9 +97,11 @@ def read_aliases(path: Path) -> Mapping[Key, tuple[Address, ...]]:
     return parse_aliases(read_text(path), str(path))
 
 
-def in_thread(job: Callable[[], None]) -> None:
-    """Run a job in a thread of its own."""
-    threading.Thread(target=job, name="accounts", daemon=True).start()
+def in_thread(job: Callable[[], None]) -> threading.Thread:
+    """Start a job in a thread of its own."""
+    thread = threading.Thread(target=job, name="accounts", daemon=True)
+    thread.start()
+    return thread
 
 
 class TextDirectory:

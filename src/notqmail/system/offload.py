@@ -16,11 +16,16 @@ class ThreadPool:
 
     def __init__(self, threads: int, backlog: int | None = None, name: str = "offload") -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self.waiting = 0  # callers that wait for room
         self._room = asyncio.Semaphore(threads + (threads if backlog is None else backlog))
 
     async def run(self, function: Callable[..., T], /, *args: object) -> T:
         """Call `function(*args)` in a thread; give its result or raise what it raised."""
-        await self._room.acquire()
+        self.waiting += 1
+        try:
+            await self._room.acquire()
+        finally:
+            self.waiting -= 1
         try:
             job = asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
         except BaseException:
