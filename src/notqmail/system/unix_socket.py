@@ -129,6 +129,7 @@ class UnixServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._per_user: Counter[int] = Counter()
         self._server: asyncio.Server | None = None
+        self._stopping = False
 
     async def start(self) -> None:
         """Bind and accept; raises ConfigError."""
@@ -139,6 +140,7 @@ class UnixServer:
 
     async def stop(self, grace: float = 0.0) -> None:
         """Accept no more, let what runs finish for `grace` seconds, then cut it; the socket file goes."""
+        self._stopping = True
         if self._server is None:
             return
         server, self._server = self._server, None
@@ -153,11 +155,10 @@ class UnixServer:
         await server.wait_closed()
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            peer = peer_of(writer.get_extra_info("socket"))
-        except OSError:
+        if self._stopping:  # the loop had accepted it already
             writer.transport.abort()
             return
+        peer = peer_of(writer.get_extra_info("socket"))
         if (
             len(self._tasks) >= self._limits.connections
             or self._per_user[peer.uid] >= self._limits.connections_per_user
