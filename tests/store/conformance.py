@@ -18,7 +18,7 @@ from notqmail.mail.outcome import Action, Outcome
 from notqmail.mail.reply import Reply
 from notqmail.ports import Store
 from tests.support.clock import EPOCH, FakeClock
-from tests.support.queue import GONE, delayed, outcomes, put, read, routed
+from tests.support.stored import GONE, delayed, outcomes, put, read, routed
 
 LARGE = bytes(range(256)) * 3000  # 768 000 octets
 EVERYTHING = QueueFilter()

@@ -1,13 +1,11 @@
 """The memory store: the common behaviour, and its pretended crash."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from notqmail.store.memory import MemoryStore
 from tests.store.conformance import StoreConformance
 from tests.support.clock import EPOCH, FakeClock
-from tests.support.queue import delayed, put, routed
+from tests.support.stored import delayed, put, routed
 
 
 @pytest.fixture
@@ -16,8 +14,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def store(clock: FakeClock) -> AsyncIterator[MemoryStore]:
-    yield MemoryStore(clock)
+def store(clock: FakeClock) -> MemoryStore:
+    return MemoryStore(clock)
 
 
 class TestMemoryStore(StoreConformance):

@@ -33,13 +33,14 @@ class Home:
 class SqliteDraft:
     """ports.Draft."""
 
-    __slots__ = ("_ended", "_flight", "_held", "_held_size", "_home", "_size", "_spill")
+    __slots__ = ("_ended", "_flight", "_held", "_held_size", "_home", "_octets", "_size", "_spill")
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._held: list[bytes] = []
         self._held_size = 0
         self._size = 0
+        self._octets: Octets | None = None  # all of it, once somebody asked
         self._spill: Spill | None = None
         self._flight: Future[None] | None = None
         self._ended = False
@@ -60,9 +61,7 @@ class SqliteDraft:
         return None if self._flight is None else self._landing(self._flight)
 
     def content(self) -> Content:
-        if self._size <= self._home.inline:
-            return Octets(self._take(keep=True))
-        return SpilledContent(self)
+        return self._inline() or SpilledContent(self)
 
     async def flush(self) -> Spill:
         """Wait until all octets are in the file (written, not synced); give the file. Raises SpoolError."""
@@ -93,8 +92,9 @@ class SqliteDraft:
         """End the draft and give its content where message `id` will find it, on disk unless it belongs in the row.
         Raises SpoolError, and keeps nothing then."""
         self._end()
-        if self._size <= self._home.inline:
-            return Octets(self._take())
+        small = self._inline()
+        if small is not None:
+            return small
         try:
             spill = await self.flush()
             await asyncio.wrap_future(self._home.pool.submit(spill.keep, id))
@@ -113,12 +113,14 @@ class SqliteDraft:
             raise RuntimeError("the draft has been committed or discarded already")
         self._ended = True
 
-    def _take(self, *, keep: bool = False) -> bytes:
-        """Give what is held as one piece, and forget it unless told to `keep` it."""
-        held = self._held
-        whole = held[0] if len(held) == 1 else b"".join(held)
-        self._held = [whole] if keep and whole else []
-        return whole
+    def _inline(self) -> Octets | None:
+        """Give small content; what is judged, committed and delivered is then one object."""
+        if self._size > self._home.inline:
+            return None
+        if self._octets is None or self._octets.size != self._size:
+            self._octets = Octets(b"".join(self._held))
+            self._held = [self._octets.whole]
+        return self._octets
 
     def file(self) -> Spill:
         """The file of a draft that is too large for memory."""
@@ -132,8 +134,9 @@ class SqliteDraft:
 
     def _launch(self) -> None:
         """Hand what is held to a file thread."""
-        self._held_size = 0
-        self._flight = self._home.pool.submit(self.file().write, self._take())
+        data = b"".join(self._held)
+        self._held, self._held_size, self._octets = [], 0, None
+        self._flight = self._home.pool.submit(self.file().write, data)
 
     def _busy(self) -> bool:
         """Say whether a write is in flight; raise SpoolError when one failed."""
