@@ -30,7 +30,7 @@ def list_users(path: Path) -> list[Account]:
 def add_user(path: Path, address: Address, argon2: str = "", scram: str = "") -> None:
     """Add a mailbox; it must not be there yet."""
     with editing(path):
-        text = _text(path)
+        text = _text(path, parse_users)
         if _user_line(text, address) is not None:
             raise ConfigError(
                 str(path), f"{address} is there already", f"notqmail user passwd {address}"
@@ -41,7 +41,7 @@ def add_user(path: Path, address: Address, argon2: str = "", scram: str = "") ->
 def set_password(path: Path, address: Address, argon2: str, scram: str) -> None:
     """Give a mailbox new secrets; its line and what is around it stay where they are."""
     with editing(path):
-        text = _text(path)
+        text = _text(path, parse_users)
         new = _user(address, argon2, scram)
         _replace(path, _with_line(text, _known_user(path, text, address), new), parse_users)
 
@@ -49,21 +49,24 @@ def set_password(path: Path, address: Address, argon2: str, scram: str) -> None:
 def remove_user(path: Path, address: Address) -> None:
     """Remove a mailbox from the file. Its mail stays on the disk."""
     with editing(path):
-        text = _text(path)
+        text = _text(path, parse_users)
         _replace(path, _with_line(text, _known_user(path, text, address), None), parse_users)
 
 
 def list_aliases(path: Path) -> list[tuple[str, Sequence[Address]]]:
     """Give names (catch-alls as "@domain") and targets in the order of the file."""
     found = parse_aliases(read_text(path), str(path))
-    return [(f"{local}@{domain}", targets) for (local, domain), targets in found.items()]
+    return [
+        (str(Address(local, domain)) if local else f"@{domain}", targets)
+        for (local, domain), targets in found.items()
+    ]
 
 
 def add_alias(path: Path, name: str, targets: Sequence[Address]) -> None:
     """Add an alias; it must not be there yet."""
     key = alias_key(name, "alias")
     with editing(path):
-        text = _text(path)
+        text = _text(path, parse_aliases)
         if _alias_line(text, key) is not None:
             raise ConfigError(
                 str(path), f"{name} is there already", f"notqmail alias remove {name}"
@@ -76,7 +79,7 @@ def remove_alias(path: Path, name: str) -> None:
     """Remove an alias."""
     key = alias_key(name, "alias")
     with editing(path):
-        text = _text(path)
+        text = _text(path, parse_aliases)
         number = _alias_line(text, key)
         if number is None:
             raise ConfigError(str(path), f"there is no alias {name}", "notqmail alias list")
@@ -122,9 +125,11 @@ def _appended(text: str, line: str) -> str:
     return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{line}\n"
 
 
-def _text(path: Path) -> str:
-    """Read the file to be edited; one that does not exist yet is empty."""
-    return read_text(path) if path.exists() else ""
+def _text(path: Path, parse: Parse) -> str:
+    """Read the file to be edited, which must be right; one that does not exist yet is empty."""
+    text = read_text(path) if path.exists() else ""
+    parse(text, str(path))
+    return text
 
 
 def _replace(path: Path, text: str, parse: Parse) -> None:

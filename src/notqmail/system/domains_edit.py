@@ -7,6 +7,7 @@ told to do it by hand.
 
 import re
 import tomllib
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -36,11 +37,10 @@ def add_domain(path: Path, name: str) -> None:
         before = config.load(path)
         if domain in before.domains:
             raise ConfigError(str(path), f"{domain} is there already", "notqmail domain list")
-        kept = read_text(path).split("\n")
-        ends = [end for _, end in _blocks(kept)]
-        at = ends[-1] if ends else len(kept)
-        block = ["[[domain]]", f'name = "{domain}"']
-        kept[at:at] = [*([""] if at and kept[at - 1].strip() else []), *block, ""]
+        kept = read_text(path).rstrip("\n").split("\n")
+        blocks = _blocks(kept)
+        at = blocks[-1][1] if blocks else len(kept)
+        kept[at:at] = ["", "[[domain]]", f'name = "{domain}"']
         _replace(path, kept, before, [*before.domains, domain])
 
 
@@ -51,14 +51,11 @@ def remove_domain(path: Path, name: str) -> None:
         before = config.load(path)
         if domain not in before.domains:
             raise ConfigError(str(path), f"there is no domain {domain}", "notqmail domain list")
-        kept = read_text(path).split("\n")
+        kept = read_text(path).rstrip("\n").split("\n")
         for start, end in _blocks(kept):
             if _name(kept[start:end]) == domain:
-                del kept[start:end]
+                del kept[start : end + _empty_after(kept, start, end)]
                 break
-        if start and not kept[start - 1].strip():
-            while start < len(kept) - 1 and not kept[start].strip():
-                del kept[start]
         _replace(path, kept, before, [d for d in before.domains if d != domain])
 
 
@@ -76,6 +73,13 @@ def _blocks(kept: list[str]) -> list[tuple[int, int]]:
     return found
 
 
+def _empty_after(kept: list[str], start: int, end: int) -> int:
+    """Count the empty lines that set a block apart, when there is one before it too."""
+    if start and kept[start - 1].strip():
+        return 0
+    return sum(1 for _ in takewhile(lambda line: not line.strip(), kept[end:]))
+
+
 def _name(block: list[str]) -> str:
     for line in block:
         if _NAME.match(line):
@@ -84,7 +88,7 @@ def _name(block: list[str]) -> str:
 
 
 def _replace(path: Path, kept: list[str], before: Config, domains: list[str]) -> None:
-    text = "\n".join(kept)
+    text = "\n".join(kept).rstrip("\n") + "\n"
     try:
         after = config.parse(tomllib.loads(text), path)
         same = msgspec.structs.replace(after, domain=before.domain) == before
