@@ -6,6 +6,7 @@ counted as "other", so that no peer can fill the memory with labels.
 """
 
 import inspect
+import logging
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -20,6 +21,8 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+
+log = logging.getLogger(__name__)
 
 LABELS = 100  # values of one label
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
@@ -104,10 +107,13 @@ class Metrics(Collector):
         self._watched.append(_Watch(name, help, label, total, read, {} if label else 0.0))
 
     async def refresh(self) -> None:
-        """Read what is watched."""
+        """Read what is watched. What cannot be read keeps its last number: one sick part must not hide the rest."""
         for watch in self._watched:
-            found = watch.read()
-            watch.latest = await found if inspect.isawaitable(found) else found
+            try:
+                found = watch.read()
+                watch.latest = await found if inspect.isawaitable(found) else found
+            except Exception:
+                log.exception("cannot be measured name=%s", watch.name)
 
     def collect(self) -> Iterator[Metric]:
         """Give the families (called by prometheus_client)."""
