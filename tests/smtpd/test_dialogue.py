@@ -295,7 +295,9 @@ async def test_a_header_over_the_limit_is_refused():
 async def test_a_body_over_the_header_limit_is_not_a_header():
     talk = await addressed(limits=Limits(header=1000))
 
-    replies = await talk.say(b"DATA\r\n", b"A: b\r\n", b"\r", b"\n", b"0123456789\r\n" * 500 + b".\r\n")
+    replies = await talk.say(
+        b"DATA\r\n", b"A: b\r\n", b"\r", b"\n", b"0123456789\r\n" * 500 + b".\r\n"
+    )
 
     assert replies[1].startswith("250 ")
 
@@ -331,7 +333,9 @@ async def test_a_chunk_without_recipients_is_swallowed_and_refused():
 async def test_data_and_rcpt_between_chunks_are_refused():
     talk = await addressed()
 
-    replies = await talk.say(b"BDAT 2\r\nabDATA\r\nRCPT TO:<bob@example.org>\r\nBDAT 2 LAST\r\n\r\n")
+    replies = await talk.say(
+        b"BDAT 2\r\nabDATA\r\nRCPT TO:<bob@example.org>\r\nBDAT 2 LAST\r\n\r\n"
+    )
 
     assert [line[:9] for line in replies] == ["250 2.0.0", "503 5.5.1", "503 5.5.1", "250 2.0.0"]
 

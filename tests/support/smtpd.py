@@ -96,16 +96,16 @@ class Observer:
     def __init__(self) -> None:
         self.connections: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
-        self.sizes: list[int] = []
+        self.messages: Counter[str] = Counter()
 
-    def connection(self, listener: str, delta: int) -> None:
-        self.connections[listener] += delta
+    def connected(self, listener: str) -> None:
+        self.connections[listener] += 1
 
     def refused(self, reason: str) -> None:
         self.refusals[reason] += 1
 
-    def accepted(self, size: int) -> None:
-        self.sizes.append(size)
+    def accepted(self, listener: str) -> None:
+        self.messages[listener] += 1
 
 
 class Serial:
@@ -114,7 +114,7 @@ class Serial:
     def __init__(self) -> None:
         self.last = 0
 
-    def __call__(self, now: float) -> str:
+    def __call__(self) -> str:
         self.last += 1
         return f"Q{self.last}"
 

@@ -140,12 +140,22 @@ class Dialogue:
     # commands
 
     def _command(self, event: Line | TooLong | BadEnding) -> Answer:
-        if isinstance(event, Line):
-            command = parse_command(event.octets, self._service.offered)
-            return (
-                command if isinstance(command, Reply) else _HANDLERS[type(command)](self, command)
-            )
-        return replies.LINE_TOO_LONG if isinstance(event, TooLong) else replies.BAD_ENDING
+        if isinstance(event, TooLong):
+            return replies.LINE_TOO_LONG
+        if isinstance(event, BadEnding):
+            return replies.BAD_ENDING
+        command = parse_command(event.octets, self._service.offered)
+        if not isinstance(command, Reply):
+            return _HANDLERS[type(command)](self, command)
+        if event.octets[:4].upper() == b"BDAT":
+            return self._out_of_step(command)
+        return command
+
+    def _out_of_step(self, reply: Reply) -> None:
+        """After a BDAT nobody can read, nothing says how many octets of content follow: the session ends, or
+        they would be taken for commands (RFC 3030 §2)."""
+        self.out.append(reply.wire)
+        self.close()
 
     def _idly(self, reply: Reply) -> Reply:
         """Count a command that moves no mail; too many of them end the session."""
@@ -175,13 +185,12 @@ class Dialogue:
         if command.size is not None and command.size > service.limits.message:
             return replies.OVERSIZE
         session.transactions += 1
-        now = service.clock.now()
         self._refused_recipients = False
         self._txn = txn = Transaction(
-            id=service.new_id(now),
+            id=service.new_id(),
             session=session,
             sender=command.sender,
-            started=now,
+            started=service.clock.now(),
             size=command.size,
             body=command.body,
             ret=command.ret,
@@ -328,7 +337,7 @@ class Dialogue:
             queue_id = await service.intake.accept(reception.release(), message, txn)
         except SpoolError as error:
             return self._refuse_form(txn, spool_reply(error), "store")
-        service.counts.accepted(reception.size)
+        service.counts.accepted(service.listener)
         self.accepted += 1
         self._errors = self._idle_commands = 0
         self._txn = None

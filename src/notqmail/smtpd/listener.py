@@ -76,10 +76,18 @@ class Listener:
         self.service = service
         self.registry.limit(service.limits)
 
-    async def stop(self, grace: float) -> None:
-        """Close the sockets, drain the sessions."""
+    def close(self) -> None:
+        """Accept no more connections."""
         for server in self._servers:
             server.close()
+
+    def abort(self) -> None:
+        """Cut every connection."""
+        self.registry.abort()
+
+    async def stop(self, grace: float) -> None:
+        """Close the sockets, drain the sessions."""
+        self.close()
         await self.registry.drain(grace)
 
     def _session(self) -> SmtpSession:

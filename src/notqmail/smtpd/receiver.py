@@ -96,12 +96,13 @@ class Reception:
 
     def _watch_header(self, chunk: bytes) -> None:
         """Bound the header: find its end, also across the seam of two chunks."""
-        if END in self._seam + chunk[:3] or END in chunk:
-            self._header_done = True
-        elif self.size > self._limits.header:
+        seen = self._seam + chunk
+        at = seen.find(END)
+        length = self.size if at < 0 else self.size - len(seen) + at
+        if length > self._limits.header:
             self.refuse(replies.HEADER_SIZE)
-        else:
-            self._seam = (self._seam + chunk)[-3:]
+        self._header_done = at >= 0
+        self._seam = seen[-3:]
 
 
 class DataInput:

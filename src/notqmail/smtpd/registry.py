@@ -71,7 +71,7 @@ class Registry:
         self._per_network[key] += 1
         self._sessions[session] = key
         self._quiet.clear()
-        self._counts.connection(self._listener, 1)
+        self._counts.connected(self._listener)
         return None
 
     def leave(self, session: Connection) -> None:
@@ -80,7 +80,6 @@ class Registry:
         self._per_network[key] -= 1
         if not self._per_network[key]:
             del self._per_network[key]
-        self._counts.connection(self._listener, -1)
         self._settle()
 
     def start(self, work: Work, done: Callable[["asyncio.Task[None]"], None]) -> None:
@@ -96,6 +95,11 @@ class Registry:
         error = None if task.cancelled() else task.exception()
         logger.error("session failed s=%s", session, exc_info=error)
 
+    def abort(self) -> None:
+        """Cut every connection now."""
+        for session in list(self._sessions):
+            session.abort()
+
     async def drain(self, grace: float) -> None:
         """Turn away what is new, end what is idle, give the rest `grace` seconds, then cut connections.
         Commits are waited for beyond that: they end by themselves."""
@@ -106,13 +110,12 @@ class Registry:
             async with asyncio.timeout(grace):
                 await self._quiet.wait()
         except TimeoutError:
-            for session in list(self._sessions):
-                session.abort()
+            self.abort()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     def _turn_away(self, reply: Reply) -> Reply:
-        self._counts.refused(reply.text)
+        self._counts.refused(reply.enhanced)
         return reply
 
     def _forget(self, task: "asyncio.Task[None]") -> None:

@@ -22,9 +22,9 @@ class Accept(Protocol):
 class Counts(Protocol):
     """Observers of a session; they cannot decide."""
 
-    def connection(self, listener: str, delta: int) -> None: ...
+    def connected(self, listener: str) -> None: ...
     def refused(self, reason: str) -> None: ...
-    def accepted(self, size: int) -> None: ...
+    def accepted(self, listener: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Service:
     journal: Journal
     clock: Clock
     counts: Counts
-    new_id: Callable[[float], str]
+    new_id: Callable[[], str]
     new_ref: Callable[[], str]
     offered: frozenset[str] = field(init=False)
     banner: Reply = field(init=False)
