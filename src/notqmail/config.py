@@ -8,7 +8,7 @@ import difflib
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
@@ -21,7 +21,7 @@ from notqmail.mail.idn import canonical_domain
 
 _SECONDS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _OCTETS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?) *([A-Za-z]*)")
+_QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]+)?) *([A-Za-z]*)")
 
 
 class Seconds(float):
@@ -391,7 +391,7 @@ def load(path: Path) -> Config:
         ) from None
     except OSError as error:
         raise ConfigError(str(path), error.strerror or "cannot be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(str(path), f"not valid TOML: {error}") from None
     return parse(raw, path)
 
@@ -420,11 +420,9 @@ def parse(raw: Mapping[str, Any], path: Path) -> Config:
 
 
 def _quantity(kind: type, value: Any) -> Any:
-    units = _UNITS.get(kind)
-    if units is None:
-        raise NotImplementedError(kind)
+    units = _UNITS[kind]
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"expected a quantity, got {value!r}")
+        raise TypeError(f"expected a quantity, got {value!r}")
     match = _QUANTITY.fullmatch(str(value))
     if match is None or match[2] not in units:
         known = ", ".join(unit for unit in units if unit)
@@ -461,56 +459,50 @@ def _known_keys(kind: type[Struct], raw: Any, where: str, at: str) -> None:
 
 
 def _check(config: Config, where: str) -> None:
-    """What types cannot say."""
-
-    def fail(key: str, problem: str, remedy: str = "") -> None:
+    """What types cannot say: raise for the first problem."""
+    for key, problem, remedy in _problems(config):
         raise ConfigError(f"{where}: {key}", problem, remedy)
 
-    for key, name in [
-        ("hostname", config.hostname),
-        *((f"domain[{i}].name", d.name) for i, d in enumerate(config.domain)),
-    ]:
-        try:
-            canonical_domain(name)
-        except AddressError as error:
-            fail(key, str(error))
+
+def _problems(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Key, problem, remedy. Lazy: a later check may rely on what an earlier one found well."""
+    yield from _malformed(config)
     if "." not in config.hostname:
-        fail(
-            "hostname",
-            f"{config.hostname!r} is not fully qualified",
-            "give the full name, like mx.example.org",
-        )
+        problem = f"{config.hostname!r} is not fully qualified"
+        yield "hostname", problem, "give the full name, like mx.example.org"
     if len(set(config.domains)) != len(config.domains):
-        fail("domain", "a domain stands twice")
-    if config.postmaster:
-        try:
-            Address.parse(config.postmaster)
-        except AddressError as error:
-            fail("postmaster", str(error))
-    names = [listen.name for listen in config.listen]
-    if len(set(names)) != len(names):
-        fail("listen", "two listeners have one name")
-    binds = [(f"listen[{i}].bind", b) for i, entry in enumerate(config.listen) for b in entry.bind]
-    for key, bind in [*binds, *(("web.bind", b) for b in config.web.bind)]:
-        try:
-            endpoint(bind)
-        except ValueError as error:
-            fail(key, str(error))
-    for i, entry in enumerate(config.listen):
-        if entry.repair_bare_lf and entry.kind not in ("submission", "submissions"):
-            fail(
-                f"listen[{i}].repair_bare_lf",
-                f"not on kind {entry.kind!r}: it would let mail be smuggled in",
-                "only submission listeners may repair",
+        yield "domain", "a domain stands twice", ""
+    if len({listen.name for listen in config.listen}) != len(config.listen):
+        yield "listen", "two listeners have one name", ""
+    for i, listen in enumerate(config.listen):
+        if listen.repair_bare_lf and listen.kind not in ("submission", "submissions"):
+            problem = f"not on kind {listen.kind!r}: it would let mail be smuggled in"
+            yield f"listen[{i}].repair_bare_lf", problem, "only submission listeners may repair"
+        if listen.kind != "mx":
+            problem = (
+                f"{listen.kind!r} is not available yet: its protection (TLS, AUTH) is not built"
             )
-        if entry.kind != "mx":
-            fail(
-                f"listen[{i}].kind",
-                f"{entry.kind!r} is not available yet: its protection (TLS, AUTH) is not built",
-                'use kind = "mx"',
-            )
-    if config.outbound.smarthost:
+            yield f"listen[{i}].kind", problem, 'use kind = "mx"'
+
+
+def _malformed(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Names, addresses and endpoints that cannot be read."""
+    texts: list[tuple[str, str, Callable[[str], object], str]] = [
+        ("hostname", config.hostname, canonical_domain, ""),
+        *((f"domain[{i}].name", d.name, canonical_domain, "") for i, d in enumerate(config.domain)),
+        *(
+            (f"listen[{i}].bind", b, endpoint, "")
+            for i, e in enumerate(config.listen)
+            for b in e.bind
+        ),
+        *(("web.bind", b, endpoint, "") for b in config.web.bind),
+        ("postmaster", config.postmaster, Address.parse, ""),
+        ("outbound.smarthost", config.outbound.smarthost, endpoint, 'write "host:port"'),
+    ]
+    for key, text, read, remedy in texts:
+        if not text and key in ("postmaster", "outbound.smarthost"):
+            continue  # these may be left empty
         try:
-            endpoint(config.outbound.smarthost)
-        except ValueError as error:
-            fail("outbound.smarthost", str(error), 'write "host:port"')
+            read(text)
+        except (AddressError, ValueError) as error:
+            yield key, str(error), remedy
