@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notqmail.config import Mailbox
+from notqmail.config import Mailbox, parse
 from notqmail.delivery.mailbox_path import (
     component,
     escape_host,
@@ -16,6 +16,7 @@ from notqmail.delivery.mailbox_path import (
     tree_root,
 )
 from notqmail.mail.address import Address
+from notqmail.mail.errors import ConfigError
 
 TEMPLATE = Mailbox().path
 ANY = st.text(max_size=64)
@@ -145,3 +146,35 @@ def test_host_in_a_file_name_is_escaped_and_bounded() -> None:
 )
 def test_tree_grows_from_the_data_directory_or_an_absolute_path(template: str, root: str) -> None:
     assert tree_root(Path("/data"), template) == root
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("mail/{domain}/Maildir", "share one directory"),
+        ("mail/{user}/Maildir", "share one directory"),
+        ("mail/{domain}/{user}/{home}", "only {domain} and {user}"),
+        ("mail/{domain}/{user.x}", "only {domain} and {user}"),
+        ("../{domain}/{user}", "goes up"),
+    ],
+)
+def test_template_that_would_mix_mailboxes_is_refused_by_the_configuration(
+    path: str, problem: str
+) -> None:
+    domains = [{"name": "example.org"}, {"name": "example.net"}]
+    raw = {"hostname": "mx.example.org", "domain": domains, "mailbox": {"path": path}}
+
+    with pytest.raises(ConfigError, match=problem) as caught:
+        parse(raw, Path("/etc/notqmail.toml"))
+
+    assert caught.value.where.endswith("mailbox.path")
+
+
+def test_one_domain_needs_no_place_in_the_template() -> None:
+    raw = {
+        "hostname": "mx.example.org",
+        "domain": [{"name": "example.org"}],
+        "mailbox": {"path": "/home/{user}/Maildir"},
+    }
+
+    assert parse(raw, Path("/x.toml")).mailbox.path == "/home/{user}/Maildir"
