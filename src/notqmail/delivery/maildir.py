@@ -39,7 +39,9 @@ log = logging.getLogger(__name__)
 WORKERS = 3  # threads that wait for the disk
 BATCH = 64  # entries made durable together
 STREAMS = 4  # large messages written at once
-PIECE = 256 << 10  # octets of a large message handed to a thread at once; twice that is in memory
+PIECE = (
+    192 << 10
+)  # octets gathered of a large message before a thread writes them; 512 KB in memory at most
 
 DELIVERED = Reply(250, "2.0.0", "Delivered")
 _UNREADABLE = Reply(451, "4.3.0", "Message cannot be read from the queue at the moment")
@@ -178,8 +180,8 @@ class MaildirTransport:
             pieces.append(piece)
             size += len(piece)
             if size >= PIECE:
-                await self._offload.run(batch.append, letter, b"".join(pieces))
-                pieces, size = [], 0
+                gathered, pieces, size = b"".join(pieces), [], 0
+                await self._offload.run(batch.append, letter, gathered)
         pieces.append(stream.finish())
         await self._offload.run(batch.append, letter, b"".join(pieces))
 
