@@ -229,6 +229,37 @@ class Outbound(Section, frozen=True):
     idle: Annotated[
         Seconds, Meta(description="how long an idle connection is kept for the next message")
     ] = _s(5)
+    idle_connections: Annotated[
+        int, Meta(ge=0, description="idle connections kept at once; one more closes the oldest")
+    ] = 100
+    quit_timeout: Annotated[
+        Seconds, Meta(description="for the reply to QUIT; then the connection is cut")
+    ] = _s(5)
+    recipients: Annotated[
+        int, Meta(ge=1, description="recipients in one transaction; the rest follows in the next")
+    ] = 100
+    mx_sessions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="hosts that may answer 4xx in one attempt before it waits for the next",
+        ),
+    ] = 2
+    attempt_timeout: Annotated[
+        Seconds, Meta(description="for one attempt with all its hosts; over it: delayed, 4.4.2")
+    ] = _s(2 * 3600)
+    routes: Annotated[int, Meta(ge=1, description="next hops whose MX are remembered at once")] = (
+        1000
+    )
+    route_age: Annotated[
+        Seconds, Meta(description="how long they are remembered, at most; DNS may say less")
+    ] = _s(60)
+    convert: Annotated[
+        Size,
+        Meta(
+            description="the largest message converted for a server without 8BITMIME; over it: 5.6.3"
+        ),
+    ] = Size(16 << 20)
 
 
 class Dns(Section, frozen=True):
@@ -274,6 +305,9 @@ class Local(Section, frozen=True):
     message: Annotated[Size, Meta(description="octets of a message; over it: 552 5.3.4")] = Size(
         50 << 20
     )
+    hops: Annotated[
+        int, Meta(ge=10, description="Received fields; over it: 554 5.4.6 (RFC 5321 section 6.3)")
+    ] = 100
     timeout: Annotated[
         Seconds, Meta(description="silence on a local socket; over it: 421 4.4.2")
     ] = _s(60)
@@ -308,6 +342,9 @@ class Log(Section, frozen=True):
         Literal["debug", "info", "warning", "error"], Meta(description="the least that is logged")
     ] = "info"
     json: Annotated[bool, Meta(description="one JSON object per line instead of key=value")] = False
+    backlog: Annotated[
+        int, Meta(ge=100, description="lines waiting for a slow reader; over it they are dropped")
+    ] = 10000
 
 
 class Config(Section, frozen=True):
@@ -474,6 +511,7 @@ def _problems(config: Config) -> Iterator[tuple[str, str, str]]:
         yield "domain", "a domain stands twice", ""
     if len({listen.name for listen in config.listen}) != len(config.listen):
         yield "listen", "two listeners have one name", ""
+    yield from _shared_mailboxes(config)
     for i, listen in enumerate(config.listen):
         if listen.repair_bare_lf and listen.kind not in ("submission", "submissions"):
             problem = f"not on kind {listen.kind!r}: it would let mail be smuggled in"
@@ -483,6 +521,17 @@ def _problems(config: Config) -> Iterator[tuple[str, str, str]]:
                 f"{listen.kind!r} is not available yet: its protection (TLS, AUTH) is not built"
             )
             yield f"listen[{i}].kind", problem, 'use kind = "mx"'
+
+
+def _shared_mailboxes(config: Config) -> Iterator[tuple[str, str, str]]:
+    """A path that would give two mailboxes one directory, or leave where it belongs."""
+    path, remedy = config.mailbox.path, "see the default: mail/{domain}/{user}/Maildir"
+    if re.search(r"[{}]", path.replace("{domain}", "").replace("{user}", "")):
+        yield "mailbox.path", "only {domain} and {user} are filled in", remedy
+    if "{user}" not in path or ("{domain}" not in path and len(config.domains) > 1):
+        yield "mailbox.path", "several mailboxes would share one directory", remedy
+    if ".." in path.split("/"):
+        yield "mailbox.path", "goes up with ..", remedy
 
 
 def _malformed(config: Config) -> Iterator[tuple[str, str, str]]:

@@ -1,0 +1,60 @@
+"""What stops a session, as an exception with the reply to record; and the words for it.
+
+    SessionError
+    ├── UnreachableError     no session with this host: the next one may do
+    ├── TlsFailedError       no session over TLS with this host: without TLS there may be one
+    └── BrokenError          the session ended in the middle of a transaction
+
+`heard` tells the peer's own words from ours.
+"""
+
+import ssl
+
+from aiosmtplib import SMTPReadTimeoutError, SMTPServerDisconnected, SMTPTimeoutError
+
+from notqmail.mail.errors import LocalProtocolError, RemoteProtocolError
+from notqmail.mail.reply import Reply
+
+# What the client side of a session can raise when the peer or the network misbehaves.
+TROUBLES = (OSError, SMTPServerDisconnected, SMTPTimeoutError, RemoteProtocolError)
+
+
+class SessionError(Exception):
+    """`reply` is what to record, `heard` when the peer said it."""
+
+    def __init__(self, reply: Reply, *, heard: bool = False) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+        self.heard = heard
+
+
+class UnreachableError(SessionError):
+    """No session with this host."""
+
+
+class TlsFailedError(SessionError):
+    """The peer offered STARTTLS and then TLS did not come about."""
+
+
+class BrokenError(SessionError):
+    """The session ended in the middle of a transaction."""
+
+
+def describe(error: Exception, peer: object, phase: str) -> Reply:
+    """Say what happened, in the form of a reply (RFC 3463 §3.5: X.4.1 no answer, X.4.2 bad connection)."""
+    match error:
+        case LocalProtocolError():
+            return Reply(554, "5.6.0", f"{error}")
+        case RemoteProtocolError():
+            return Reply(451, "4.5.0", f"{peer} broke the protocol while {phase}: {error}")
+        case SMTPReadTimeoutError() | TimeoutError():
+            return Reply(451, "4.4.2", f"{peer} timed out while {phase}")
+        case ssl.SSLError():
+            return Reply(451, "4.7.5", f"TLS with {peer} failed while {phase}: {error.reason}")
+        case SMTPServerDisconnected() | ConnectionError():
+            return Reply(451, "4.4.2", f"lost the connection with {peer} while {phase}")
+        case OSError():
+            why = error.strerror or "network trouble"
+            return Reply(451, "4.4.2", f"{peer}: {why} while {phase}")
+        case _:
+            return Reply(451, "4.4.2", f"{peer}: trouble while {phase}")

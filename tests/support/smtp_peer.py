@@ -1,0 +1,268 @@
+"""A scriptable SMTP server on loopback: what delivery meets out there.
+
+    async with SmtpPeer(replies={"RCPT bob@example.net": "550 5.1.1 no such user"}) as peer:
+        outbound = Outbound(port=peer.port)
+    peer.messages        # every message that was taken: sender, recipients, octets as sent (dots undone)
+    peer.sessions        # every connection: its command lines in order, whether it had TLS
+
+`replies` maps a command to what is said to it: a verb ("MAIL"), a verb with its address ("RCPT bob@example.net"),
+"BANNER", "DATA" (to the command) or "." (to the message). An answer is a reply, or one of
+
+    CLOSE           hang up                       STALL           say nothing, keep the connection
+    Raw(b"...")     these octets, whatever they are, and keep going
+    Raw(b"...", then=CLOSE)
+    [a, b]          the first time a, from then on b
+
+A reply 421 closes after it. `lines` is the EHLO reply after our name; None refuses EHLO with 502.
+"""
+
+import asyncio
+import contextlib
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from types import TracebackType
+
+PIPELINED = ("PIPELINING", "SIZE 10000000", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
+
+
+class Act(Enum):
+    """What is done instead of an answer."""
+
+    CLOSE = auto()
+    STALL = auto()
+
+
+CLOSE, STALL = Act.CLOSE, Act.STALL
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Octets in place of a reply."""
+
+    octets: bytes
+    then: Act | None = None
+
+
+Answer = str | Act | Raw
+Answers = Answer | Sequence[Answer]
+
+_OK = {
+    "BANNER": "220 peer.example ESMTP",
+    "HELO": "250 peer.example",
+    "MAIL": "250 2.1.0 ok",
+    "RCPT": "250 2.1.5 ok",
+    "DATA": "354 go ahead",
+    ".": "250 2.0.0 taken",
+    "RSET": "250 2.0.0 reset",
+    "NOOP": "250 2.0.0 ok",
+    "QUIT": "221 2.0.0 bye",
+    "STARTTLS": "220 2.0.0 ready",
+}
+_PATH = re.compile(r"^(?:MAIL FROM|RCPT TO):<(.*?)>(?: |$)", re.IGNORECASE)
+
+
+@dataclass
+class Taken:
+    """A message that the peer accepted."""
+
+    sender: str
+    recipients: list[str]
+    content: bytes
+
+
+@dataclass
+class PeerSession:
+    """One connection. `commands` are the lines as they came, TLS or not."""
+
+    commands: list[str] = field(default_factory=list)
+    tls: bool = False
+    ended: bool = False
+
+    @property
+    def verbs(self) -> list[str]:
+        """The commands by their first word."""
+        return [line.split(" ")[0] for line in self.commands]
+
+
+class _HangUpError(Exception):
+    """The script says so."""
+
+
+class SmtpPeer:
+    """The server. `port` 0 takes a free one; another `host` of 127.0.0.0/8 can share the port of a first peer."""
+
+    def __init__(
+        self,
+        *,
+        lines: Sequence[str] | None = PIPELINED,
+        replies: Mapping[str, Answers] | None = None,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        slow: float = 0.0,
+    ) -> None:
+        self.host, self.port = host, port
+        self.sessions: list[PeerSession] = []
+        self.messages: list[Taken] = []
+        self._lines = lines
+        self._replies = dict(replies or {})
+        self._tls = tls
+        self._slow = slow  # seconds before each 16 KB of a message
+        self._told: dict[str, int] = {}
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def commands(self) -> list[str]:
+        """The command lines of all sessions."""
+        return [line for session in self.sessions for line in session.commands]
+
+    async def __aenter__(self) -> "SmtpPeer":
+        self._server = await asyncio.start_server(
+            self._connected, self.host, self.port, limit=1 << 26
+        )
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        session = PeerSession()
+        self.sessions.append(session)
+        try:
+            await _Dialogue(self, session, reader, writer).run()
+        except (_HangUpError, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+            pass
+        except asyncio.CancelledError:
+            pass  # the test is over
+        finally:
+            session.ended = True
+            writer.close()
+            with contextlib.suppress(Exception):
+                await writer.wait_closed()
+
+    def answer(self, key: str, verb: str) -> Answer:
+        """What the script says to a command."""
+        found = self._replies.get(key, self._replies.get(verb))
+        if found is None:
+            return self._greeting() if verb == "EHLO" else _OK.get(verb, "502 5.5.1 no")
+        if isinstance(found, str | Act | Raw):
+            return found
+        nth = self._told.get(key, 0)
+        self._told[key] = nth + 1
+        return found[min(nth, len(found) - 1)]
+
+    def _greeting(self) -> str:
+        if self._lines is None:
+            return "502 5.5.1 no"
+        return "\n".join(["250 peer.example", *self._lines])
+
+
+class _Dialogue:
+    """One connection's conversation."""
+
+    def __init__(
+        self,
+        peer: SmtpPeer,
+        session: PeerSession,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self.peer, self.session, self.reader, self.writer = peer, session, reader, writer
+        self.sender: str | None = None
+        self.recipients: list[str] = []
+
+    async def run(self) -> None:
+        await self.say(self.peer.answer("BANNER", "BANNER"))
+        while line := await self.reader.readline():
+            text = line.decode("utf-8", "surrogateescape").removesuffix("\r\n")
+            self.session.commands.append(text)
+            verb = text.split(" ")[0].upper()
+            path = _PATH.match(text)
+            answer = self.peer.answer(f"{verb} {path[1]}" if path else verb, verb)
+            code = await self.say(answer)
+            await self.effect(verb, path[1] if path else "", code)
+            if verb == "QUIT" or code == 421:
+                return
+
+    async def effect(self, verb: str, address: str, code: int) -> None:
+        if verb in ("EHLO", "HELO", "RSET"):
+            self.sender, self.recipients = None, []
+        elif verb == "MAIL" and code == 250:
+            self.sender = address
+        elif verb == "RCPT" and code == 250:
+            self.recipients.append(address)
+        elif verb == "DATA" and code == 354:
+            await self.data()
+        elif verb == "STARTTLS" and code == 220 and self.peer._tls is not None:
+            await self.writer.start_tls(self.peer._tls)
+            self.session.tls = True
+
+    async def data(self) -> None:
+        content = await self.read_data()
+        code = await self.say(self.peer.answer(".", "."))
+        if code == 250 and self.sender is not None:
+            taken = Taken(self.sender, self.recipients, content)
+            self.peer.messages.append(taken)
+        self.sender, self.recipients = None, []
+        if code == 421:
+            raise _HangUpError
+
+    async def read_data(self) -> bytes:
+        """The octets up to the end of the data, dots undone; with `slow`, in small sips."""
+        data = b"\r\n"
+        if self.peer._slow:
+            while not data.endswith(b"\r\n.\r\n"):
+                await asyncio.sleep(self.peer._slow)
+                chunk = await self.reader.read(16384)
+                if not chunk:
+                    raise _HangUpError
+                data += chunk
+        else:
+            first = await self.reader.readline()
+            data += first if first == b".\r\n" else first + await self._rest(first)
+        return data[2:-3].replace(b"\r\n..", b"\r\n.").removeprefix(b".")
+
+    async def _rest(self, first: bytes) -> bytes:
+        if not first.endswith(b"\r\n"):
+            raise _HangUpError
+        pieces = b""
+        while not (b"\r\n" + pieces).endswith(b"\r\n.\r\n"):
+            pieces += await self.reader.readuntil(b".\r\n")
+        return pieces
+
+    async def say(self, answer: Answer) -> int:
+        """Give an answer; its code, 0 when it has none."""
+        if answer is CLOSE:
+            raise _HangUpError
+        if answer is STALL:
+            await asyncio.Event().wait()
+        if isinstance(answer, Raw):
+            self.writer.write(answer.octets)
+            await self.writer.drain()
+            return await self.say(answer.then) if answer.then else 0
+        assert isinstance(answer, str)
+        code, lines = answer[:3], answer[4:].split("\n")
+        marks = "-" * (len(lines) - 1) + " "
+        wire = "".join(f"{code}{m}{t}\r\n" for m, t in zip(marks, lines, strict=True))
+        self.writer.write(wire.encode())
+        await self.writer.drain()
+        return int(code)
