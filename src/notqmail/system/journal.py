@@ -41,6 +41,7 @@ class SqliteJournal:
         self._full = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._ended: Future[None] = Future()
         self._given = 0  # recipients of all records; the thread counts those it `_taken`
         self._taken = 0
         self._refused = 0
@@ -80,17 +81,12 @@ class SqliteJournal:
 
     async def close(self) -> None:
         """Write what waits and close the file."""
-        if self._closed:
-            return
+        if not self._closed and self._thread is not None:
+            self._queue.put(None)
+            self._full.set()
+            self._closed = True
+            await asyncio.shield(asyncio.wrap_future(self._ended))
         self._closed = True
-        if self._thread is None:
-            return
-        ended: Future[None] = Future()
-        self._queue.put((lambda _: None, ended))
-        self._queue.put(None)
-        self._full.set()
-        await asyncio.wrap_future(ended)
-        self._thread.join()
 
     async def _ask(self, question: Callable[[JournalFile], Any]) -> Any:
         if self._closed:
@@ -119,8 +115,11 @@ class SqliteJournal:
             self._full.clear()
             if not self._work(first):
                 break
-        if self._file is not None:
-            self._file.close()
+        try:
+            if self._file is not None:
+                self._file.close()
+        finally:
+            self._ended.set_result(None)
 
     def _work(self, item: Record | _Request | None) -> bool:
         """Work off what waits, beginning with `item`; give False at the end of all."""

@@ -148,7 +148,7 @@ class JournalFile:
     def prune(self, now: float) -> None:
         """Drop slices that are past the retention, then the oldest until a new one fits into the size."""
         room = self._size - 2 * (self._size // SLICES_BY_SIZE)
-        for number, newest in self._db.execute("SELECT number, newest FROM slice").fetchall():
+        for number, newest in self._db.execute("SELECT number, newest FROM slice ORDER BY number").fetchall():
             if newest >= now - self._retention and self.used() <= room:
                 break
             with _Transaction(self._db):

@@ -1,0 +1,47 @@
+"""Names of stages, and where they are found."""
+
+import tomllib
+from importlib import import_module
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from notqmail.policy.early_talker import EarlyTalker
+from notqmail.policy.order import pick_hooks
+from notqmail.policy.stage import GROUP, load_stages, stage_name
+from tests.support.policy import says
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+OURS = tomllib.loads(PROJECT.read_text())["project"]["entry-points"][GROUP]
+
+
+def test_a_stage_is_named_after_its_class() -> None:
+    assert stage_name(EarlyTalker()) == "early_talker"
+
+
+def test_a_stage_may_have_a_name_of_its_own() -> None:
+    assert stage_name(says("rcpt", name="greylist")) == "greylist"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_stages_are_registered_under_their_names(name: str) -> None:
+    stage = EntryPoint(name, OURS[name], GROUP).load()
+
+    assert stage_name(object.__new__(stage)) == name
+
+
+def test_every_stage_of_ours_is_registered() -> None:
+    room = Path(import_module("notqmail.policy").__path__[0])
+    modules = {
+        path.stem
+        for path in room.glob("*.py")
+        if "def on_" in path.read_text() and path.stem != "stage"
+    }
+
+    assert {value.partition(":")[0].rpartition(".")[2] for value in OURS.values()} == modules
+
+
+def test_installed_stages_are_stages() -> None:
+    for stage in load_stages().values():
+        assert pick_hooks([object.__new__(type("Alone", (stage,), {"needs": ()}))])
