@@ -40,6 +40,7 @@ class _Item:
 
     def take(self, piece: str) -> None:
         self.written.append(piece)
+        self.broken |= piece == '"'  # a quote left open: what it was to hold is not known
         if piece == "<":
             self.broken |= self.angle is not None
             self.angle, self.angle_open = [], True
