@@ -1,0 +1,90 @@
+"""`why` in plain words."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notqmail.mail.outcome import Action
+from notqmail.policy.explain import NOTHING, explain
+from tests.support import records
+from tests.support.records import EPOCH
+
+
+def test_nothing_known_is_said_so() -> None:
+    assert explain([]) == NOTHING + "\n"
+
+
+def test_an_accepted_message_is_told_from_its_arrival_to_its_delivery() -> None:
+    assert explain([records.attempted(at=EPOCH + 1), records.accepted()]) == (
+        "2027-01-15 08:00:00 UTC  message 1QUEUEID was accepted: 250 2.0.0 queued\n"
+        "    from <bob@example.net> to alice@example.org (4096 octets, Message-ID <One@example.net>)\n"
+        "    received by ESMTP from 192.0.2.1 (client.example.net), HELO client.example.net, in clear"
+        " on listener mx, session S1\n"
+        "2027-01-15 08:00:01 UTC  message 1QUEUEID: attempt 1 to smtp example.org, 1.5 s\n"
+        "    alice@example.org delivered (mx.example.org): 250 2.0.0 delivered\n"
+    )
+
+
+def test_a_refusal_names_stage_rule_and_recipient() -> None:
+    told = explain([records.refused()])
+
+    assert "message 1QUEUEID [ref K7Q2M4XW] was refused: 550 5.7.1 no" in told
+    assert "to nobody yet" in told
+    assert 'refused carol@example.org by stage loops at rcpt, rule "no": 550 5.7.1 no' in told
+
+
+def test_a_delay_names_the_next_attempt() -> None:
+    told = explain([records.attempted(Action.DELAYED, due=EPOCH + 3600)])
+
+    assert "the next attempt is due at 2027-01-15 09:00:00 UTC" in told
+
+
+def test_a_connection_without_a_message_is_told() -> None:
+    told = explain([records.dropped()])
+
+    assert "connection ended without a message: connection lost" in told
+    assert "refused by stage lists at connect" in told
+
+
+def test_messages_of_our_own_and_operations_are_told() -> None:
+    told = explain([records.bounced(), records.operated()])
+
+    assert "message 1BOUNCE made here (bounce), because of message 1QUEUEID" in told
+    assert "from <> to bob@example.net" in told
+    assert "root: delete 1QUEUEID, 1OTHER" in told
+
+
+def test_what_happened_last_stands_first() -> None:
+    told = explain([records.accepted(id="1OLD"), records.accepted(id="1NEW", at=EPOCH + 9)])
+
+    assert told.index("1NEW") < told.index("1OLD")
+
+
+def test_records_without_an_id_are_stories_of_their_own() -> None:
+    assert explain([records.dropped(), records.dropped()]).count("\n\n") == 1
+
+
+def test_who_is_known_is_named() -> None:
+    known = {**records.accepted(), "login": "alice", "tls": "TLSv1.3"}
+    local = {**records.accepted(), "user": "alice"}
+
+    assert "TLSv1.3, logged in as alice" in explain([known])
+    assert "injected by local user alice, session S1" in explain([local])
+
+
+def test_inputs_are_shown() -> None:
+    record = records.refused()
+    record["decisions"][0]["inputs"] = {"received": 101, "limit": 100}
+
+    assert "(received 101; limit 100)" in explain([record])
+
+
+def test_a_record_of_a_later_version_does_not_end_the_telling() -> None:
+    assert "a record of kind omen" in explain([{"kind": "omen", "at": EPOCH}])
+
+
+@given(st.text())
+def test_nothing_moves_the_cursor_of_a_terminal(text: str) -> None:
+    told = explain([{**records.accepted(), "helo": text, "reply": text}])
+
+    assert told.replace("\n", "").isprintable()
+    assert told.count("\n") == 3
