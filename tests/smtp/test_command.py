@@ -40,6 +40,7 @@ def refused(line: str | bytes, offered: frozenset[str] = ALL) -> str:
     assert isinstance(reply, Reply), reply
     assert reply.enhanced.startswith("5.")
     assert len(reply.wire) <= 512
+    assert reply.wire.isascii()
     return f"{reply.code} {reply.enhanced}"
 
 
@@ -477,6 +478,7 @@ def test_no_words_do_anything_but_parse_or_be_refused(line: str) -> None:
     if isinstance(result, Reply):
         assert 500 <= result.code <= 555
         assert len(result.wire) <= 512
+        assert result.wire.isascii()
     elif isinstance(result, Mail | Rcpt):
         address = result.sender if isinstance(result, Mail) else result.address
         assert address is None or Address.parse(str(address)) == address
