@@ -141,7 +141,7 @@ def laxer(case: Case) -> bool:
     return (
         # an A-label of what IDNA 2008 does not know
         (case.source.isascii() and any(map(unknown, labels)))
-        # Bidi is checked in each label, not between labels: that is about display (RFC 5893 §3)
+        # Bidi is checked in each label, not between labels: that is about display (RFC 5893 §2)
         or errors <= {"B1", "B2", "B3", "B4", "B5", "B6"}
         # 254 and 255 octets: RFC 5321 §4.5.3.1.2 allows them, DNS will not
         or errors == {"A4_1"}

@@ -48,7 +48,7 @@ def parse_ehlo(reply: Reply) -> Extensions:
 
 
 def size_limit(extensions: Extensions) -> int | None:
-    """The most octets a peer says it takes; None when it does not say (RFC 1870 §4: "SIZE", "SIZE 0")."""
+    """The most octets a peer says it takes; None when it does not say (RFC 1870 §3: "SIZE", "SIZE 0")."""
     params = extensions.get("SIZE", "")
     return (int(params) or None) if _SIZE.fullmatch(params) else None
 

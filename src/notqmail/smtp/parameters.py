@@ -18,7 +18,7 @@ from notqmail.smtp.xtext import decode_orcpt, decode_xtext
 
 MAX_ENVID = 100  # characters, RFC 3461 §4.4
 MAX_ORCPT = 500  # characters, RFC 3461 §4.2
-MAX_DIGITS = 20  # of SIZE, RFC 1870 §4; and of a chunk size, so that no number is without bound
+MAX_DIGITS = 20  # of SIZE, RFC 1870 §3; and of a chunk size, so that no number is without bound
 
 T = TypeVar("T")
 Value = str | None  # None: the keyword stood alone
@@ -79,7 +79,7 @@ def value(
 
 
 def size(text: str) -> int:
-    """A number of octets, 1 to 20 digits (RFC 1870 §4). Raises ValueError."""
+    """A number of octets, 1 to 20 digits (RFC 1870 §3). Raises ValueError."""
     if not (text.isascii() and text.isdigit()) or len(text) > MAX_DIGITS:
         raise ValueError(text)
     return int(text)
