@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import stat
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,20 @@ async def test_marked_message_goes_into_its_folder(make: Make, maildir: Path) ->
     assert only(maildir / ".Junk/new").read_bytes() == STORED
     assert names(maildir / ".Junk") == ["cur", "maildirfolder", "new", "tmp"]
     assert names(maildir / "new") == []
+
+
+async def test_large_message_is_never_held_whole(make: Make, maildir: Path) -> None:
+    line = b"x" * 998 + b"\r\n"
+    transport, content = make(), Chunked([TEXT, *[line * 65] * 300])  # 19 MB, one chunk in memory
+    tracemalloc.start()
+    try:
+        await transport.deliver(local_entry(content))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert only(maildir / "new").stat().st_size == len(STORED) + 300 * 65 * 999
+    assert peak < 1 << 20
 
 
 async def test_many_messages_at_once_all_arrive(make: Make, tmp_path: Path) -> None:

@@ -18,7 +18,11 @@ class Files:
     chown = staticmethod(os.chown)
     fchmod = staticmethod(os.fchmod)
     fchown = staticmethod(os.fchown)
-    listdir = staticmethod(os.listdir)
+
+    @staticmethod
+    def listdir(fd: int) -> list[str]:
+        """Give the names in an open directory."""
+        return os.listdir(fd)
 
     @staticmethod
     def start_writeback(fd: int) -> None:

@@ -8,6 +8,7 @@ an outcome: whatever the file system says, the message waits, and the log says w
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 WORKERS = 3  # threads that wait for the disk
 BATCH = 64  # entries made durable together
+KNOWN = 4096  # mailboxes whose path need not be worked out again
 STREAMS = 4  # large messages written at once
 PIECE = (
     192 << 10
@@ -71,7 +73,8 @@ class MaildirTransport:
         *,
         files: Files | None = None,
     ) -> None:
-        self._template = str(root / mailbox.path)
+        template = str(root / mailbox.path)
+        self._maildir = lru_cache(KNOWN)(lambda name: mailbox_path(template, Address.parse(name)))
         self._host = escape_host(hostname)
         self._clock, self._offload = clock, offload
         self._files = files or Files()
@@ -89,13 +92,12 @@ class MaildirTransport:
         What has begun is finished even when the caller is cancelled: half of it would be worth nothing.
         """
         try:
-            mailbox = Address.parse(entry.hop.nexthop)
+            place = _Place(entry, self._maildir(entry.hop.nexthop))
         except AddressError as error:
             log.warning(
                 "no such mailbox m=%s hop=%r error=%r", entry.id, entry.hop.nexthop, str(error)
             )
             return self._all(entry, _NO_MAILBOX)
-        place = _Place(entry, mailbox_path(self._template, mailbox))
         if entry.message.content.whole is not None:
             return await self._batches.submit(place)
         streaming = asyncio.create_task(self._stream_all(place))
