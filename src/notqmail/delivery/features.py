@@ -83,7 +83,7 @@ def mail_command(
     words = [f"MAIL FROM:<{envelope.sender or ''}>"]
     if features.takes_size:
         words.append(f"SIZE={size}")
-    if features.eightbit and (traits.eightbit or smtputf8 or envelope.body is Body.EIGHTBIT):
+    if features.eightbit and (traits.eightbit or envelope.body is Body.EIGHTBIT):
         words.append("BODY=8BITMIME")
     if smtputf8:
         words.append("SMTPUTF8")

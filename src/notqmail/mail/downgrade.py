@@ -1,6 +1,6 @@
 """8-bit content made 7-bit, for a next hop without 8BITMIME (RFC 6152 §3, RFC 2045 §6).
 
-Text becomes quoted-printable or, where that is shorter, base64; everything else base64. Parts that are US-ASCII already
+Text becomes quoted-printable, or base64 where little of it is US-ASCII; everything else becomes base64. Parts that are US-ASCII already
 keep every octet, and so do all fields but Content-Transfer-Encoding. What is signed (DKIM, ARC, S/MIME, PGP) is left
 alone, because its signature would break; so is what no encoding can carry, such as a header beyond US-ASCII.
 """
@@ -104,8 +104,8 @@ def _leaf(whole: Entity) -> tuple[bytes, bytes]:
     if _INLINE_PGP.search(body):
         raise CannotConvertError("its signature would break (PGP)")
     ascii_octets = len(body.translate(None, _BEYOND_ASCII))
-    # an octet takes three in quoted-printable and 4/3 in base64
-    if (kind.startswith(b"text/") or not kind) and ascii_octets * 6 > len(body) * 5:
+    # quoted-printable as long as a person can still read it, and it is not much longer
+    if (kind.startswith(b"text/") or not kind) and ascii_octets * 4 >= len(body) * 3:
         return b"quoted-printable", _quoted_printable(body)
     return b"base64", _base64(body)
 
