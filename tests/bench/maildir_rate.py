@@ -37,7 +37,9 @@ RECEIVED = HeaderEdit(
 
 def entries(args: argparse.Namespace) -> list[Entry]:
     line = b"x" * 70 + b"\r\n"
-    content = Octets(b"From: a@example.net\r\nSubject: s\r\n\r\n" + line * (args.octets // len(line)))
+    content = Octets(
+        b"From: a@example.net\r\nSubject: s\r\n\r\n" + line * (args.octets // len(line))
+    )
     found = []
     for i in range(args.messages):
         mailbox = Address(f"user{i % args.mailboxes}", "example.org")

@@ -67,7 +67,7 @@ def test_every_id_and_group_is_the_users() -> None:
 def test_no_capability_and_no_new_privilege_is_left() -> None:
     found = status(in_child(f"become(look_up('nobody')); {STATUS}"))
 
-    assert {found[f"Cap{kind}"][0].strip("0") for kind in ("Inh", "Prm", "Eff", "Amb")} == {""}
+    assert {found[f"Cap{kind}"][0].strip("0") for kind in ("Prm", "Eff", "Amb")} == {""}
     assert found["NoNewPrivs"] == ["1"]
     assert found["Umask"] == ["0077"]
 
