@@ -44,8 +44,3 @@ def next_retry(
     if deadline is not None and now < deadline < due:
         due = deadline
     return max(due, now + 1.0)
-
-
-def expires(born: float, lifetime: float) -> float:
-    """Give when patience ends: an attempt that fails from then on is the last."""
-    return born + lifetime
