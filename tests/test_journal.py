@@ -3,10 +3,24 @@
 import msgspec
 import pytest
 
-from notqmail.journal import MAX_TEXT, Record, key, keys, transaction_record, with_reference
+from notqmail.journal import (
+    MAX_TEXT,
+    Record,
+    attempt_record,
+    connection_record,
+    key,
+    keys,
+    transaction_record,
+    with_reference,
+)
+from notqmail.mail.entry import Entry
+from notqmail.mail.hop import Hop
+from notqmail.mail.message import Message, Octets
+from notqmail.mail.outcome import Action, Outcome
 from notqmail.mail.reply import Reply
 from notqmail.policy.evidence import Decision
-from notqmail.policy.verdict import Reject
+from notqmail.policy.transaction import Peer
+from notqmail.policy.verdict import Accept, Reject
 from tests.support import records
 from tests.support.policy import ALICE, CAROL, NO, session, transaction
 from tests.support.records import EPOCH, ID
@@ -95,8 +109,6 @@ def test_who_is_known_is_recorded() -> None:
 
 
 def test_a_local_injection_has_no_address() -> None:
-    from notqmail.policy.transaction import Peer
-
     local = session(peer=Peer("", 0, "", 0), helo="", local_user="alice")
     record = transaction_record(transaction(within=local), EPOCH, "")
 
@@ -117,6 +129,27 @@ def test_what_a_peer_chose_is_cut() -> None:
     )
 
     assert {len(record[name]) for name in ("helo", "reply", "message_id")} == {MAX_TEXT}
+
+
+def test_what_is_empty_is_left_out() -> None:
+    txn = transaction()
+    txn.decisions.append(Decision("lists", "rcpt", Accept("known")))
+    by_us = Outcome(ALICE, Action.DELIVERED, Reply(250, "2.0.0", "delivered"))
+    entry = Entry(ID, Message(txn.envelope, Octets(b"")), Hop("local"), EPOCH, 1)
+
+    assert set(transaction_record(txn, EPOCH, "")["decisions"][0]) == {
+        "stage",
+        "phase",
+        "verdict",
+        "rule",
+        "seconds",
+    }
+    assert set(attempt_record(entry, [by_us], EPOCH, 0.0)["outcomes"][0]) == {
+        "to",
+        "action",
+        "reply",
+    }
+    assert "decisions" not in connection_record(session(), EPOCH, "connection lost", 1.0)
 
 
 @pytest.mark.parametrize("record", ALL, ids=lambda record: record["kind"])

@@ -163,6 +163,14 @@ def test_what_was_logged_is_written_by_the_end() -> None:
     ]
 
 
+def test_a_log_without_events_ends_at_once() -> None:
+    output, stream = written()
+
+    output.stop()
+
+    assert stream.getvalue() == ""
+
+
 def test_nothing_below_the_level_is_logged() -> None:
     output, stream = written(level="warning")
 

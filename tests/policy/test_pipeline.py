@@ -111,6 +111,14 @@ def test_a_held_deferral_gives_way_to_a_rejection() -> None:
     assert judged.rcpt(txn, ALICE) == NO
 
 
+def test_an_acceptance_is_recorded_but_not_held() -> None:
+    judged, txn = pipeline(says("mail", Accept("known")), says("mail", Accept())), transaction()
+
+    judged.mail(txn)
+
+    assert (phases(txn.decisions), txn.held) == ([("says", "mail", "accept")], [])
+
+
 def test_a_held_quarantine_marks_every_recipient() -> None:
     judged = pipeline(says("connect", JUNK))
     within = session()

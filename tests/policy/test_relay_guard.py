@@ -5,6 +5,7 @@ import pytest
 from notqmail.mail.address import Address
 from notqmail.mail.envelope import Recipient
 from notqmail.policy.relay_guard import DENIED, RelayGuard
+from notqmail.policy.transaction import Peer
 from notqmail.policy.verdict import ACCEPT
 from tests.support.policy import ALICE, STRANGER, is_local, session, transaction
 
@@ -34,8 +35,6 @@ def test_a_stranger_may_write_to_nobody_else(address: str) -> None:
 
 
 def test_a_client_on_loopback_is_a_stranger() -> None:
-    from notqmail.policy.transaction import Peer
-
     local = session(peer=Peer("127.0.0.1", 1, "127.0.0.1", 25))
 
     assert GUARD.on_rcpt(transaction(within=local), STRANGER) is DENIED

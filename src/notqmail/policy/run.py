@@ -1,5 +1,6 @@
 """One run through one phase: what is handed to the hooks, and what is made of their answers."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Generic, TypeVar
 
@@ -30,7 +31,7 @@ def is_answer(said: object) -> bool:
     return type(said) in _VERDICTS or isinstance(said, Mapping)
 
 
-class Run(Generic[T]):
+class Run(ABC, Generic[T]):
     """`final` when nothing that follows can change the outcome."""
 
     __slots__ = ("args", "began", "decisions", "final", "monotonic", "phase")
@@ -59,13 +60,13 @@ class Run(Generic[T]):
         self.decisions.append(decision)
         return decision
 
+    @abstractmethod
     def absorb(self, stage: str, said: object) -> None:
         """Take a stage's answer; raise TypeError for one that this phase does not understand."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outcome(self) -> T:
         """Give the result, once."""
-        raise NotImplementedError
 
 
 def _verdict(said: object) -> Verdict:

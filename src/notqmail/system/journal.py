@@ -6,6 +6,7 @@ queue; encoding, indexing and the disk are the thread's. What the disk does not 
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -175,14 +176,16 @@ class SqliteJournal:
         return result
 
     def _suffer(self, error: Exception) -> None:
-        """Say so once, until it works again; begin anew with a file that is damaged."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Say so once, until it works again. A file that is damaged is put aside and begun anew; any other is kept
+        open, because what is in it can still be read."""
         if not self._ailing:
             self._ailing = True
             known = isinstance(error, sqlite3.Error | OSError)
             _log.error("journal fails path=%s", self._path, exc_info=None if known else error)
             _log.error("journal fails error=%s", error)
         if isinstance(error, sqlite3.Error) and broken(error):
-            set_aside(self._path)
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+            with contextlib.suppress(OSError):  # somebody has taken it away already
+                set_aside(self._path)

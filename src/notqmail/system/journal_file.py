@@ -25,10 +25,12 @@ PAGE: Final = 64  # records in a row
 SLICES_BY_SIZE: Final = 16
 SLICES_BY_AGE: Final = 24
 
-_SETUP = (
+_CONNECTION = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",  # a crash may cost the last second, never the file
     "PRAGMA journal_size_limit = 4194304",
+)
+_SCHEMA = (
     "CREATE TABLE IF NOT EXISTS slice"
     " (number INTEGER PRIMARY KEY, octets INTEGER NOT NULL, newest REAL NOT NULL)",
     f"PRAGMA user_version = {VERSION}",
@@ -60,7 +62,7 @@ class JournalFile:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise sqlite3.NotSupportedError(f"the journal is of version {version}, newer than us")
-        for statement in _SETUP:
+        for statement in (*_CONNECTION, *(_SCHEMA if version < VERSION else ())):
             self._db.execute(statement)
         self._slice = -1
         row = self._db.execute("SELECT max(number), octets FROM slice").fetchone()
@@ -116,7 +118,7 @@ class JournalFile:
     ) -> None:
         """One statement for each table: a statement gives up and takes back the interpreter's lock at each row."""
         number = self._slice
-        with _Transaction(self._db):
+        with self._transaction():
             self._db.executemany(f"INSERT INTO page_{number:d} VALUES (?, ?)", pages)  # noqa: S608
             self._db.execute(
                 f"INSERT OR IGNORE INTO key_{number:d} SELECT value FROM json_each(?)",  # noqa: S608
@@ -127,6 +129,11 @@ class JournalFile:
                 (octets, now, number),
             )
         self._octets += octets
+
+    def _transaction(self) -> sqlite3.Connection:
+        """Begin one; the connection, as a context, ends it: all or nothing, also when the disk is full."""
+        self._db.execute("BEGIN IMMEDIATE")
+        return self._db
 
     # Slices
 
@@ -139,7 +146,7 @@ class JournalFile:
     def _begin_slice(self, now: float) -> None:
         self.prune(now)
         number = self._slice + 1
-        with _Transaction(self._db):
+        with self._transaction():
             self._db.execute(f"CREATE TABLE page_{number:d} (n INTEGER PRIMARY KEY, body BLOB)")
             self._db.execute(f"CREATE TABLE key_{number:d} (entry INTEGER PRIMARY KEY)")
             self._db.execute("INSERT INTO slice VALUES (?, 0, ?)", (number, now))
@@ -148,10 +155,12 @@ class JournalFile:
     def prune(self, now: float) -> None:
         """Drop slices that are past the retention, then the oldest until a new one fits into the size."""
         room = self._size - 2 * (self._size // SLICES_BY_SIZE)
-        for number, newest in self._db.execute("SELECT number, newest FROM slice ORDER BY number").fetchall():
+        for number, newest in self._db.execute(
+            "SELECT number, newest FROM slice ORDER BY number"
+        ).fetchall():
             if newest >= now - self._retention and self.used() <= room:
                 break
-            with _Transaction(self._db):
+            with self._transaction():
                 self._db.execute(f"DROP TABLE page_{number:d}")
                 self._db.execute(f"DROP TABLE key_{number:d}")
                 self._db.execute("DELETE FROM slice WHERE number = ?", (number,))
@@ -202,22 +211,6 @@ class JournalFile:
         query = f"SELECT body FROM page_{number:d} WHERE n = ?"  # noqa: S608
         (body,) = self._db.execute(query, (n // PAGE,)).fetchone()
         return self._decode(body)[n % PAGE]
-
-
-class _Transaction:
-    """All or nothing, also when the disk is full."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._db.execute("COMMIT")
-        elif self._db.in_transaction:
-            self._db.execute("ROLLBACK")
 
 
 def _entries(records: Iterable[Record], first: int) -> Iterator[int]:
