@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import random
 import socket
 import sys
@@ -20,14 +21,18 @@ from typing import Any
 import uvloop
 
 from notqmail import log
-from notqmail.config import Config, Listen, endpoint, load
+from notqmail.config import Config, Limits, Listen, endpoint, load
 from notqmail.delivery.maildir import MaildirTransport
+from notqmail.delivery.ownership import check_ownership, current_ids
 from notqmail.delivery.remote import RemoteTransport
+from notqmail.mail.address import Address
+from notqmail.mail.entry import Entry
 from notqmail.mail.envelope import Envelope, Recipient
 from notqmail.mail.errors import ConfigError, NotqmailError
 from notqmail.mail.hop import Hop
 from notqmail.mail.idn import canonical_domain
 from notqmail.mail.message import Message
+from notqmail.mail.outcome import Outcome
 from notqmail.mail.received import injected_field, received_field
 from notqmail.mail.reply import Reply
 from notqmail.policy.early_talker import EarlyTalker
@@ -41,11 +46,12 @@ from notqmail.policy.reference import References
 from notqmail.policy.relay_guard import RelayGuard
 from notqmail.policy.trace import Trace
 from notqmail.policy.transaction import Transaction
-from notqmail.ports import Clock
+from notqmail.ports import Clock, Transport
 from notqmail.queue.bounce import Reporter
 from notqmail.queue.intake import Intake
 from notqmail.queue.manager import Manager
 from notqmail.queue.operations import Operations
+from notqmail.queue.resolution import Resolution
 from notqmail.queue.route import Router
 from notqmail.queue.submit import LISTENER as LOCAL
 from notqmail.queue.submit import Submission
@@ -64,7 +70,8 @@ from notqmail.system.journal import SqliteJournal
 from notqmail.system.offload import ThreadPool
 from notqmail.system.signals import Signals
 from notqmail.system.submission import LocalUser
-from notqmail.system.systemd import Notifier
+from notqmail.system.systemd import Notifier, take_sockets
+from notqmail.web.lag import watch_lag
 from notqmail.web.metrics import Metrics
 from notqmail.web.server import Web
 
@@ -97,8 +104,8 @@ def make_rules(config: Config, clock: Clock, references: References) -> Rules:
     guard, exempt = RelayGuard(router.is_local), Exemptions(router.is_local)
     trace = Trace(_received_writer(canonical_domain(config.hostname)))
 
-    def pipeline(stages: Sequence[object]) -> Pipeline:
-        return Pipeline(stages, clock, guard, exempt=exempt, reference=references)
+    def pipeline(stages: Sequence[object], budget: float) -> Pipeline:
+        return Pipeline(stages, clock, guard, exempt=exempt, reference=references, budget=budget)
 
     def mx(listen: Listen) -> Pipeline:
         return pipeline(
@@ -109,10 +116,13 @@ def make_rules(config: Config, clock: Clock, references: References) -> Rules:
                 ReadHeader(),
                 Loops(listen.limits.hops, router.is_local),
                 trace,
-            ]
+            ],
+            listen.limits.stage_timeout,
         )
 
-    local = pipeline([ReadHeader(), Loops(HOPS, router.is_local), trace])
+    local = pipeline(
+        [ReadHeader(), Loops(config.local.hops, router.is_local), trace], Limits().stage_timeout
+    )
     return Rules(
         config, directory, router, {LOCAL: local, **{each.name: mx(each) for each in config.listen}}
     )
@@ -162,6 +172,20 @@ def is_us(config: Config) -> Any:
     return test
 
 
+class Counted:
+    """A transport whose outcomes are counted."""
+
+    def __init__(self, transport: Transport, name: str, metrics: Metrics) -> None:
+        self._transport, self._name, self._metrics = transport, name, metrics
+        self.lane, self.close = transport.lane, transport.close
+
+    async def deliver(self, entry: Entry) -> Sequence[Outcome]:
+        outcomes = await self._transport.deliver(entry)
+        for outcome in outcomes:
+            self._metrics.delivered(self._name, outcome.action)
+        return outcomes
+
+
 class Server:
     """One running server. `start`, then `run` until it is told to stop, then `stop`."""
 
@@ -181,6 +205,9 @@ class Server:
 
     def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]:
         return self.rules.router.route(recipient)
+
+    def resolve(self, address: Address) -> Resolution:
+        return self.rules.router.resolve(address)
 
     def on_queue(self, txn: Transaction | None, message: Message) -> Message | Awaitable[Message]:
         if txn is None:  # a report of our own needs no trace: it has not come from anywhere
@@ -206,16 +233,18 @@ class Server:
         later(offload.close)
         resolver = AiodnsResolver(config.dns, clock)
         later(resolver.close)
+        check_ownership(config.mailbox, *current_ids())
         local = MaildirTransport(data, config.mailbox, hostname, clock, offload)
         later(local.close)
         remote = RemoteTransport(
             config.outbound, hostname, resolver, clock, self.random, is_us(config)
         )
         later(remote.close)
+        transports: Mapping[str, Transport] = {"local": local, "smtp": remote}
         self.intake = Intake(self, clock, self.random, on_queue=self.on_queue, journal=self.journal)
         self.manager = manager = Manager(
             store,
-            {"local": local, "smtp": remote},
+            {name: Counted(t, name, self.metrics) for name, t in transports.items()},
             Reporter(self.intake, clock, self.journal, hostname),
             clock=clock,
             journal=self.journal,
@@ -249,25 +278,25 @@ class Server:
         control = ControlServer(data / "control.sock", self._table(), config.local)
         await control.start()
         later(control.stop, 1.0)
-        submission = Submission(
+        self.submission = Submission(
             self.store, self.intake, self.clock, lambda: self.rules.pipelines[LOCAL]
         )
-
-        async def submit(
-            user: LocalUser, envelope: Envelope, chunks: AsyncIterator[bytes]
-        ) -> Reply:
-            reply = await submission.submit(user.name, envelope, chunks)
-            if reply.positive:
-                self.metrics.accepted(LOCAL)
-            return reply
-
-        inject = InjectServer(data / "inject.sock", submit, config.hostname, config.local)
+        inject = InjectServer(data / "inject.sock", self.submit, config.hostname, config.local)
         await inject.start()
         later(inject.stop, GRACE)
         await asyncio.to_thread(drop.prepare, data)
-        dropped = DropDirectory(data, submit, config.hostname, config.local)
+        dropped = DropDirectory(data, self.submit, config.hostname, config.local)
         collecting = asyncio.create_task(dropped.run(), name="drop")
         later(_cancel, collecting)
+
+    async def submit(
+        self, user: LocalUser, envelope: Envelope, chunks: AsyncIterator[bytes]
+    ) -> Reply:
+        """Queue what a program of this machine hands in."""
+        reply = await self.submission.submit(user.name, envelope, chunks)
+        if reply.positive:
+            self.metrics.accepted(LOCAL)
+        return reply
 
     async def _start_web(self, config: Config) -> None:
         metrics = self.metrics
@@ -297,6 +326,8 @@ class Server:
                 f"{config.path}: web.bind", error.strerror or str(error), "choose a free port"
             ) from None
         self._undo.push_async_callback(web.stop)
+        watching = asyncio.create_task(watch_lag(self.clock, metrics.lagged), name="lag")
+        self._undo.push_async_callback(_cancel, watching)
 
     def health(self) -> str | None:
         """Say why the server is not ready, or None."""
@@ -405,11 +436,15 @@ async def _run(config: Config, sockets: Mapping[str, Sequence[socket.socket]]) -
 
 
 def bind_all(config: Config) -> Mapping[str, Sequence[socket.socket]]:
-    """Bind the ports of every listener; raise ConfigError, and none is bound then."""
-    bound: dict[str, Sequence[socket.socket]] = {}
+    """Bind the ports of every listener, but those that systemd has bound for it (a socket unit with the listener's
+    name as FileDescriptorName). Raise ConfigError, and none is bound then."""
+    bound: dict[str, list[socket.socket]] = {}
+    for name, passed in take_sockets():
+        bound.setdefault(name, []).append(passed)
     try:
         for index, listen in enumerate(config.listen):
-            bound[listen.name] = bind(listen.bind, f"{config.path}: listen[{index}].bind")
+            if listen.name not in bound:
+                bound[listen.name] = bind(listen.bind, f"{config.path}: listen[{index}].bind")
     except ConfigError:
         for sock in (sock for sockets in bound.values() for sock in sockets):
             sock.close()
@@ -430,6 +465,8 @@ def serve(path: Path) -> int:
     else:
         privileges.harden()
     output = log.setup(config.log.level, config.log.json)
+    if who is None and os.geteuid() == 0:
+        _log.warning("running as root, on loopback only: set `user` before others can reach it")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(config, sockets))

@@ -171,8 +171,10 @@ def test_user_that_will_not_do_is_told_with_its_key(user: str, group: str, key: 
     assert caught.value.remedy
 
 
-def settings(user: str, tmp_path: Path) -> config.Config:
-    return config.parse({"hostname": "mx.example.org", "user": user}, tmp_path / "notqmail.toml")
+def settings(user: str, tmp_path: Path, bind: str = "0.0.0.0:25") -> config.Config:
+    listen = {"name": "mx", "kind": "mx", "bind": [bind]}
+    raw = {"hostname": "mx.example.org", "user": user, "listen": [listen]}
+    return config.parse(raw, tmp_path / "notqmail.toml")
 
 
 @pytest.mark.root
@@ -188,6 +190,13 @@ def test_root_without_a_user_to_become_is_refused(tmp_path: Path) -> None:
         identity(settings("", tmp_path))
 
     assert caught.value.where == f"{tmp_path}/notqmail.toml: user"
+
+
+@pytest.mark.root
+@as_root
+@pytest.mark.parametrize("bind", ["127.0.0.1:2025", "[::1]:2025", "localhost:2025"])
+def test_root_may_try_out_what_only_loopback_reaches(tmp_path: Path, bind: str) -> None:
+    assert identity(settings("", tmp_path, bind)) is None
 
 
 def test_ordinary_user_stays_what_it_is(tmp_path: Path) -> None:

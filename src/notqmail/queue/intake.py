@@ -45,6 +45,7 @@ class Intake:
     """`on_queue` is policy's last word on the header: it edits, and raises SpoolError (451) when it cannot.
 
     `on_entries` is handed what was committed, claimed already (Manager.take); set it before the first `accept`.
+    `committed` is told how many seconds each commit took.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class Intake:
         on_queue: OnQueue = unedited,
         on_entries: OnEntries | None = None,
         journal: Journal | None = None,
+        committed: Callable[[float], None] | None = None,
     ) -> None:
         self._router, self._clock, self._random = router, clock, random
+        self._committed = committed
         self._on_queue = on_queue
         self.on_entries = on_entries
         self._journal = journal
@@ -109,7 +112,10 @@ class Intake:
         except BaseException:
             draft.discard()
             raise
+        began = self._clock.monotonic()
         entries = await draft.commit(routed)
+        if self._committed is not None:
+            self._committed(self._clock.monotonic() - began)
         if txn is not None and self._journal is not None:
             self._journal.write(await self._record(routed, txn))
         if self.on_entries is not None:

@@ -12,11 +12,13 @@ A message that is being committed cannot be taken back by a client that hangs up
 whatever happens to the connection, and what was answered to nobody is still delivered (RFC 5321 §4.1.1.4).
 """
 
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from notqmail.journal import transaction_record, with_reference
+from notqmail.log import event
 from notqmail.mail.envelope import Recipient
 from notqmail.mail.errors import SpoolError
 from notqmail.mail.message import Message
@@ -31,6 +33,8 @@ from notqmail.smtp.framing import BadEnding, Line, LineReader, TooLong
 from notqmail.smtpd import replies
 from notqmail.smtpd.receiver import Chunked, ChunkInput, DataInput, Reception, spool_reply
 from notqmail.smtpd.service import Service
+
+_log = logging.getLogger("notqmail.smtpd")
 
 Work = Coroutine[Any, Any, None]
 Answer = Reply | Coroutine[Any, Any, Reply | None] | None
@@ -49,7 +53,7 @@ class Dialogue:
         self._input: deque[bytes] = deque()
         self._lines = LineReader(service.limits.command_line)
         self._txn: Transaction | None = None
-        self._refused_recipients = False
+        self._refusal: Reply | None = None  # of the last recipient
         self._reception: Reception | None = None
         self._chunked: Chunked | None = None
         self._body: DataInput | ChunkInput | None = None
@@ -147,15 +151,12 @@ class Dialogue:
         command = parse_command(event.octets, self._service.offered)
         if not isinstance(command, Reply):
             return _HANDLERS[type(command)](self, command)
-        if event.octets[:4].upper() == b"BDAT":
-            return self._out_of_step(command)
-        return command
-
-    def _out_of_step(self, reply: Reply) -> None:
-        """After a BDAT nobody can read, nothing says how many octets of content follow: the session ends, or
-        they would be taken for commands (RFC 3030 §2)."""
-        self.out.append(reply.wire)
+        if event.octets[:4].upper() != b"BDAT":
+            return command
+        # Nothing says how many octets of content follow, and they must not be taken for commands
+        self.out.append(command.wire)
         self.close()
+        return None
 
     def _idly(self, reply: Reply) -> Reply:
         """Count a command that moves no mail; too many of them end the session."""
@@ -185,7 +186,7 @@ class Dialogue:
         if command.size is not None and command.size > service.limits.message:
             return replies.OVERSIZE
         session.transactions += 1
-        self._refused_recipients = False
+        self._refusal = None
         self._txn = txn = Transaction(
             id=service.new_id(),
             session=session,
@@ -225,7 +226,7 @@ class Dialogue:
         if verdict is ACCEPT or not isinstance(verdict, Defer | Reject):
             txn.recipients.append(recipient)
             return replies.RECIPIENT_OK
-        self._refused_recipients = True
+        self._refusal = verdict.reply
         self._service.counts.refused(verdict.reply.enhanced)
         return verdict.reply
 
@@ -279,7 +280,7 @@ class Dialogue:
         if txn is None:
             return replies.MAIL_FIRST
         if not txn.recipients:
-            return replies.NO_RECIPIENTS if self._refused_recipients else replies.RCPT_FIRST
+            return replies.NO_RECIPIENTS if self._refusal is not None else replies.RCPT_FIRST
         try:
             draft = service.store.draft()
         except SpoolError as error:
@@ -341,7 +342,9 @@ class Dialogue:
         self.accepted += 1
         self._errors = self._idle_commands = 0
         self._txn = None
-        return Reply(250, "2.0.0", f"queued as {queue_id}")
+        reply = Reply(250, "2.0.0", f"queued as {queue_id}")
+        _tell("accepted", txn, str(reply), reception.size)
+        return reply
 
     def _refuse_form(self, txn: Transaction, reply: Reply, rule: str) -> Reply:
         """Refuse a message for what no stage has judged: its form, its size, our disk."""
@@ -362,7 +365,27 @@ class Dialogue:
         self._reception = self._chunked = self._body = None
         txn, self._txn = self._txn, None
         if txn is not None:
+            if self._refusal is not None and not txn.recipients:
+                why = str(
+                    self._refusal
+                )  # what counts is why it came to nothing, not how it was left
+            _tell("not accepted", txn, why)
             self._service.journal.write(transaction_record(txn, self._service.clock.now(), why))
+
+
+def _tell(what: str, txn: Transaction, reply: str, size: int = 0) -> None:
+    session, sender = txn.session, "" if txn.sender is None else str(txn.sender)
+    event(
+        _log,
+        what,
+        s=session.id,
+        m=txn.id,
+        ip=session.peer.address,
+        sender=sender,
+        recipients=len(txn.recipients),
+        size=size,
+        reply=reply,
+    )
 
 
 async def _wait(pressure: Awaitable[None]) -> None:

@@ -14,9 +14,10 @@ import resource
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
-from notqmail.config import Config
+from notqmail.config import Config, endpoint
 from notqmail.mail.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -36,16 +37,36 @@ class Identity:
 
 
 def identity(settings: Config) -> Identity | None:
-    """Say whom this process must become: None when it is not root. Raises ConfigError: root must have a `user`."""
+    """Say whom this process must become: None to stay who it is.
+
+    Root must have a `user`, or ConfigError is raised; but a server that nobody can reach from outside, all its
+    listeners on loopback, may be tried out as root.
+    """
     if os.geteuid() != 0:
         return None
-    if not settings.user:
-        raise ConfigError(
-            f"{settings.path}: user",
-            "started as root, and no user to become",
-            'set user = "notqmail" (useradd --system notqmail), or start as an ordinary user',
-        )
-    return look_up(settings.user, settings.group)
+    if settings.user:
+        return look_up(settings.user, settings.group)
+    if only_loopback(settings):
+        return None
+    raise ConfigError(
+        f"{settings.path}: user",
+        "started as root, and no user to become",
+        'set user = "notqmail" (useradd --system notqmail), or start as an ordinary user',
+    )
+
+
+def only_loopback(settings: Config) -> bool:
+    """True when every listener is bound to a loopback address."""
+    binds = [where for listen in settings.listen for where in listen.bind]
+    hosts = [endpoint(where).host for where in (*binds, *settings.web.bind)]
+    return all(host == "localhost" or _is_loopback(host) for host in hosts)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def look_up(user: str, group: str = "") -> Identity:
