@@ -3,6 +3,7 @@
     async with SmtpPeer(replies={"RCPT bob@example.net": "550 5.1.1 no such user"}) as peer:
         outbound = Outbound(port=peer.port)
     peer.messages        # every message that was taken: sender, recipients, octets as sent (dots undone)
+    peer.received        # every message whose end has come, taken or not
     peer.sessions        # every connection: its command lines in order, whether it had TLS
 
 `replies` maps a command to what is said to it: a verb ("MAIL"), a verb with its address ("RCPT bob@example.net"),
@@ -103,14 +104,17 @@ class SmtpPeer:
         host: str = "127.0.0.1",
         port: int = 0,
         slow: float = 0.0,
+        cut: tuple[int, Act | bytes] | None = None,
     ) -> None:
         self.host, self.port = host, port
         self.sessions: list[PeerSession] = []
+        self.received: list[Taken] = []
         self.messages: list[Taken] = []
         self._lines = lines
         self._replies = dict(replies or {})
         self._tls = tls
         self._slow = slow  # seconds before each 16 KB of a message
+        self._cut = cut  # after so many octets of a session: do this, or say this and hang up
         self._told: dict[str, int] = {}
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -189,6 +193,7 @@ class _Dialogue:
         self.peer, self.session, self.reader, self.writer = peer, session, reader, writer
         self.sender: str | None = None
         self.recipients: list[str] = []
+        self.spoken = 0
 
     async def run(self) -> None:
         await self.say(self.peer.answer("BANNER", "BANNER"))
@@ -206,9 +211,9 @@ class _Dialogue:
     async def effect(self, verb: str, address: str, code: int) -> None:
         if verb in ("EHLO", "HELO", "RSET"):
             self.sender, self.recipients = None, []
-        elif verb == "MAIL" and code == 250:
+        elif verb == "MAIL" and code // 100 == 2:
             self.sender = address
-        elif verb == "RCPT" and code == 250:
+        elif verb == "RCPT" and code // 100 == 2:
             self.recipients.append(address)
         elif verb == "DATA" and code == 354:
             await self.data()
@@ -218,9 +223,10 @@ class _Dialogue:
 
     async def data(self) -> None:
         content = await self.read_data()
+        taken = Taken(self.sender or "", self.recipients, content)
+        self.peer.received.append(taken)
         code = await self.say(self.peer.answer(".", "."))
-        if code == 250 and self.sender is not None:
-            taken = Taken(self.sender, self.recipients, content)
+        if code // 100 == 2:
             self.peer.messages.append(taken)
         self.sender, self.recipients = None, []
         if code == 421:
@@ -250,19 +256,34 @@ class _Dialogue:
         return pieces
 
     async def say(self, answer: Answer) -> int:
-        """Give an answer; its code, 0 when it has none."""
+        """Give an answer; its (first) code, 0 when it has none."""
         if answer is CLOSE:
             raise _HangUpError
         if answer is STALL:
             await asyncio.Event().wait()
         if isinstance(answer, Raw):
-            self.writer.write(answer.octets)
-            await self.writer.drain()
-            return await self.say(answer.then) if answer.then else 0
+            await self.emit(answer.octets)
+            if answer.then:
+                return await self.say(answer.then)
+            return int(answer.octets[:3]) if answer.octets[:3].isdigit() else 0
         assert isinstance(answer, str)
         code, lines = answer[:3], answer[4:].split("\n")
         marks = "-" * (len(lines) - 1) + " "
         wire = "".join(f"{code}{m}{t}\r\n" for m, t in zip(marks, lines, strict=True))
-        self.writer.write(wire.encode())
-        await self.writer.drain()
+        await self.emit(wire.encode())
         return int(code)
+
+    async def emit(self, octets: bytes) -> None:
+        """Send octets, up to the place where the session is cut."""
+        cut = self.peer._cut
+        self.spoken += len(octets)
+        if cut is None or self.spoken <= cut[0]:
+            self.writer.write(octets)
+            await self.writer.drain()
+            return
+        keep = len(octets) - (self.spoken - cut[0])
+        self.writer.write(octets[:keep] + (cut[1] if isinstance(cut[1], bytes) else b""))
+        await self.writer.drain()
+        if cut[1] is STALL:
+            await asyncio.Event().wait()
+        raise _HangUpError

@@ -1,15 +1,13 @@
 """A message made ready for one server: as it is, or converted where the server takes only seven bits."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from notqmail.config import Outbound
 from notqmail.delivery.features import Features
 from notqmail.mail.downgrade import CannotConvertError, to_seven_bit
 from notqmail.mail.envelope import Body
-from notqmail.mail.message import CHUNK, Message, Octets
+from notqmail.mail.message import CHUNK, Message, Octets, closing
 from notqmail.mail.reply import Reply
 from notqmail.mail.traits import ASCII, Traits, TraitScanner, traits_of
 
@@ -89,14 +87,3 @@ class Packer:
 
 def _unconverted(why: str) -> Reply:
     return Reply(554, "5.6.3", f"the next hop does not take 8-bit content (8BITMIME), and {why}")
-
-
-@asynccontextmanager
-async def closing(chunks: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
-    """End an iterator that may be left in the middle, so that what it reads from is closed at once."""
-    try:
-        yield chunks
-    finally:
-        close = getattr(chunks, "aclose", None)
-        if close is not None:
-            await close()

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from notqmail.config import Outbound
 from notqmail.delivery.connection import Connection
 from notqmail.delivery.features import mail_command, needs_smtputf8, rcpt_command
-from notqmail.delivery.parcel import Parcel, closing
+from notqmail.delivery.parcel import Parcel
 from notqmail.delivery.session_error import TROUBLES, BrokenError, describe
 from notqmail.mail.envelope import Recipient
 from notqmail.mail.errors import LocalProtocolError, RemoteProtocolError, SpoolError
-from notqmail.mail.message import CHUNK
+from notqmail.mail.message import CHUNK, closing
 from notqmail.mail.reply import Reply
 from notqmail.smtp.dots import DotEncoder
 
@@ -37,6 +37,9 @@ class Transaction:
         self.committed = (
             False  # the final dot is written: only the server knows what became of the message
         )
+        self._astray = (
+            False  # RCPT was accepted where MAIL was refused: the server has lost its way
+        )
         self._connection = connection
         self._protocol = connection.protocol
         self._parcel = parcel
@@ -51,7 +54,9 @@ class Transaction:
         connection.in_transaction = True
         try:
             data = await self._envelope()
-            if data is not None and data.code == 354:
+            if data is not None and data.code == 354 and self._astray:
+                connection.abort()  # an empty message would be delivered to them
+            elif data is not None and data.code == 354:
                 await self._content()
                 connection.in_transaction = False
             elif data is not None:
@@ -76,6 +81,7 @@ class Transaction:
             reply = await self._ask(rcpt, "RCPT TO", sent=pipelining)
             if not sender.positive:
                 self.answers[i] = sender
+                self._astray = self._astray or reply.positive
             elif reply.positive:
                 self.accepted.append(i)
             elif not (self.accepted and _too_many(reply)):

@@ -5,6 +5,7 @@ on_queue, kept beside the content and applied whenever it is read (`Message.chun
 """
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
@@ -12,7 +13,7 @@ from typing import Protocol
 from notqmail.mail.envelope import Envelope, Recipient
 from notqmail.mail.header import HeaderEdit, HeaderEditor, edited, edited_size
 
-__all__ = ["CHUNK", "NO_MARKS", "Content", "HeaderEdit", "Mark", "Message", "Octets"]
+__all__ = ["CHUNK", "NO_MARKS", "Content", "HeaderEdit", "Mark", "Message", "Octets", "closing"]
 
 CHUNK = 65536  # octets: what content is read and written in
 
@@ -29,6 +30,18 @@ class Content(Protocol):
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Read it from the start, in pieces of at most CHUNK octets; may be called again."""
+
+
+@asynccontextmanager
+async def closing(chunks: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+    """End an iterator that may be left in the middle, so that what it reads from is closed now and not some time
+    later."""
+    try:
+        yield chunks
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +95,9 @@ class Message:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The edited message, in pieces."""
         editor = HeaderEditor(self.edits)
-        async for chunk in self.content.chunks():
-            for piece in editor.feed(chunk):
-                yield piece
+        async with closing(self.content.chunks()) as chunks:
+            async for chunk in chunks:
+                for piece in editor.feed(chunk):
+                    yield piece
         for piece in editor.finish():
             yield piece
