@@ -427,7 +427,8 @@ async def _run(config: Config, sockets: Mapping[str, Sequence[socket.socket]]) -
         # what lives as long as the server is not worth looking at for garbage again and again
         gc.collect()
         gc.freeze()
-        print("READY", file=sys.stderr, flush=True)  # noqa: T201
+        sys.stderr.write("READY\n")  # one write: log lines come from another thread
+        sys.stderr.flush()
         notifier.ready("serving")
         await signals.stop.wait()
         notifier.stopping()
