@@ -8,6 +8,6 @@ from tests.support.server import Server, serving
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("shared")) as running:
+def server() -> Iterator[Server]:
+    with serving() as running:
         yield running

@@ -1,17 +1,14 @@
 """How many may come at once, and how many from one address."""
 
 import contextlib
-from pathlib import Path
 
 from tests.support.server import serving
 from tests.support.smtp_client import SmtpClient
 
 
-def test_one_connection_too_many_is_told_421_and_a_free_place_is_given_again(
-    tmp_path: Path,
-) -> None:
+def test_one_connection_too_many_is_told_421_and_a_free_place_is_given_again() -> None:
     with (
-        serving(tmp_path, settings={"listen.0.limits.connections": 3}) as server,
+        serving(settings={"listen.0.limits.connections": 3}) as server,
         contextlib.ExitStack() as stack,
     ):
         clients = [stack.enter_context(SmtpClient.greeted(server.port)) for _ in range(3)]
@@ -25,9 +22,9 @@ def test_one_connection_too_many_is_told_421_and_a_free_place_is_given_again(
             assert fifth.reply().startswith("220 ")
 
 
-def test_one_address_has_its_own_limit(tmp_path: Path) -> None:
+def test_one_address_has_its_own_limit() -> None:
     with (
-        serving(tmp_path, settings={"listen.0.limits.connections_per_ipv4": 2}) as server,
+        serving(settings={"listen.0.limits.connections_per_ipv4": 2}) as server,
         SmtpClient.greeted(server.port),
         SmtpClient.greeted(server.port),
         SmtpClient("127.0.0.1", server.port) as third,

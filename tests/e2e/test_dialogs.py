@@ -1,7 +1,5 @@
 """Every dialogue of tests/dialogs, held with the real server over a real socket."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.support.dialog import Dialog, dialogs, play
@@ -28,6 +26,6 @@ def test_dialog_goes_as_written(dialog: Dialog, server: Server) -> None:
 
 
 @pytest.mark.parametrize("dialog", [d for d in ALL if d.settings], ids=str)
-def test_dialog_with_settings_goes_as_written(dialog: Dialog, tmp_path: Path) -> None:
-    with serving(tmp_path, settings=dialog.settings) as server:
+def test_dialog_with_settings_goes_as_written(dialog: Dialog) -> None:
+    with serving(settings=dialog.settings) as server:
         _hold(dialog, server)

@@ -3,7 +3,6 @@
 import socket
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,8 +21,8 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a RST, whatever was not
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Server]:
-    with serving(tmp_path) as server:
+def own() -> Iterator[Server]:
+    with serving() as server:
         yield server
 
 

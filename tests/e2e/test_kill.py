@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from pathlib import Path
 
 from tests.support.load import load, names
 from tests.support.server import serving
@@ -10,8 +9,8 @@ from tests.support.server import serving
 KILLS = 6
 
 
-async def test_no_accepted_message_is_lost_by_kill_9(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+async def test_no_accepted_message_is_lost_by_kill_9() -> None:
+    with serving() as server:
         async with load(server.port, "alice@example.org") as sent:
             for _ in range(KILLS):
                 await sent.wait_accepted(100)

@@ -1,7 +1,6 @@
 """Memory does not grow with the size of messages: 64 sessions with 50 MB each."""
 
 import threading
-from pathlib import Path
 
 from tests.support.server import Server, serving
 from tests.support.smtp_client import SmtpClient
@@ -12,8 +11,8 @@ BLOCKS = 50_000_000 // len(BLOCK)
 PER_SESSION = 1 << 20
 
 
-def test_sessions_with_large_messages_take_a_megabyte_each_at_most(tmp_path: Path) -> None:
-    with serving(tmp_path, settings={"queue.free_space": "1MB"}) as server:
+def test_sessions_with_large_messages_take_a_megabyte_each_at_most() -> None:
+    with serving(settings={"queue.free_space": "1MB"}) as server:
         _upload(server, 1)  # what is needed once, whatever the size: buffers, threads, code
         before = server.peak_memory()
 

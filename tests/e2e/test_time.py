@@ -10,12 +10,12 @@ from tests.support.smtp_client import SmtpClient
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def impatient() -> Iterator[Server]:
     settings = {
         "listen.0.limits.command_timeout": "1s",
         "listen.0.limits.data_timeout": "1s",
     }
-    with serving(tmp_path_factory.mktemp("impatient"), settings=settings) as server:
+    with serving(settings=settings) as server:
         yield server
 
 
@@ -26,6 +26,7 @@ def test_silence_before_a_command_ends_with_421(impatient: Server) -> None:
 
 
 def test_silence_within_a_message_ends_with_421_and_no_message(impatient: Server) -> None:
+    impatient.wait_idle()
     before = impatient.mail_count()
     with SmtpClient.greeted(impatient.port) as client:
         client.envelope("bob@sender.example", "alice@example.org")

@@ -4,6 +4,7 @@ Each finds the other as in real life: we ask DNS for an MX, Postfix has a transp
 pointed at a test server). The only thing that is not as in real life is the ports.
 """
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import pytest
 from tests.support import postfix
 from tests.support.dns import Zones
 from tests.support.dns_thread import dns_serving
+from tests.support.places import open_directory
 from tests.support.postfix import Postfix
 from tests.support.server import DOMAIN, Server, prepared
 
@@ -33,17 +35,15 @@ class Pair:
 
 
 @pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    ours = prepared(tmp_path_factory.mktemp("interop") / "server", users=USERS)
-    relays = {DOMAIN: ours.port}
-    with (
-        postfix.running(users=("bob", "дмитрий"), relays=relays) as peer,
-        dns_serving(ZONES) as nameserver,
-    ):
+def pair() -> Iterator[Pair]:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(open_directory())
+        ours = prepared(directory / "server", users=USERS)
+        relays = {DOMAIN: ours.port}
+        peer = stack.enter_context(postfix.running(users=("bob", "дмитрий"), relays=relays))
+        nameserver = stack.enter_context(dns_serving(ZONES))
         ours.configure({"dns.servers": [nameserver], "outbound.port": peer.port})
-        try:
-            ours.command("alias", "add", f"forwarded@{DOMAIN}", "bob@postfix.test")
-            ours.start()
-            yield Pair(ours, peer)
-        finally:
-            ours.close()
+        stack.callback(ours.close)
+        ours.command("alias", "add", f"forwarded@{DOMAIN}", "bob@postfix.test")
+        ours.start()
+        yield Pair(ours, peer)

@@ -1,7 +1,5 @@
 """A smarthost gets everything that is not for us, whatever DNS says."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.support import postfix
@@ -10,7 +8,7 @@ from tests.support.server import DOMAIN, serving
 pytestmark = pytest.mark.interop
 
 
-def test_smarthost_takes_mail_for_everywhere(tmp_path: Path) -> None:
+def test_smarthost_takes_mail_for_everywhere() -> None:
     with postfix.running(
         users=("bob",),
         virtual_alias_maps="inline:{@elsewhere.test=bob@postfix.test}",
@@ -20,7 +18,7 @@ def test_smarthost_takes_mail_for_everywhere(tmp_path: Path) -> None:
             "outbound.smarthost": f"{peer.host}:{peer.port}",
             "dns.servers": ["127.0.0.1:9"],
         }
-        with serving(tmp_path, settings=settings) as server:
+        with serving(settings=settings) as server:
             given = server.command(
                 "inject",
                 "-f",

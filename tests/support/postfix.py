@@ -8,11 +8,9 @@ its own here (`mail_owner`), which is looked for, not made.
 import grp
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import open_directory
 from tests.support.programs import POSTFIX, POSTFIX_LIBRARIES, environment, postfix_program
 from tests.support.waiting import free_port, wait_until
 
@@ -235,13 +234,10 @@ def running(
     postfix_program("master")
     if os.geteuid() != 0:
         pytest.skip("Postfix can only be started by root")
-    # not below pytest's own directory: that is closed to everybody but root, mailboxes belong to nobody
-    root = Path(tempfile.mkdtemp(prefix="notqmail-postfix-", dir=below))
-    root.chmod(0o755)
-    postfix = Postfix(root, free_port(), users, relays or {}, settings)
-    try:
-        postfix.start()
-        yield postfix
-    finally:
-        postfix.stop()
-        shutil.rmtree(root)
+    with open_directory(below) as root:
+        postfix = Postfix(root, free_port(), users, relays or {}, settings)
+        try:
+            postfix.start()
+            yield postfix
+        finally:
+            postfix.stop()

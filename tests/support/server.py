@@ -1,6 +1,6 @@
 """Our server as a user runs it: `notqmail init`, `notqmail serve` as a process of its own, on free ports.
 
-    with serving(tmp_path, settings={"outbound.port": 2526}) as server:
+    with serving(settings={"outbound.port": 2526}) as server:
         server.port, server.wait_mail("alice", 1), server.kill(), server.restart(), server.reload(…)
 
 `settings` are configuration keys with dots; a number indexes a list: "listen.0.limits.recipients".
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.places import open_directory
 from tests.support.programs import ROOT, Ran
 from tests.support.waiting import free_port_base, wait_until
 
@@ -85,11 +86,11 @@ class Server:
         )
         assert made.status == 0, made.output
 
-    def configure(self, settings: Settings) -> None:
-        """Write the configuration anew with other values; keys with dots, numbers index lists."""
+    def configure(self, settings: Settings, into: Path | None = None) -> None:
+        """Write the configuration anew with other values, or a second one beside it."""
         document = tomllib.loads(self.config.read_text("utf-8"))
         apply(settings, document)
-        self.config.write_text(_toml(document), "utf-8")
+        (into or self.config).write_text(_toml(document), "utf-8")
 
     def command(self, *arguments: str, given: bytes = b"") -> Ran:
         """Run `notqmail ARGUMENTS -c its configuration`."""
@@ -100,9 +101,9 @@ class Server:
         self.launch()
         if not self._ready.wait(30):
             self.kill()
-            raise AssertionError(f"no READY within 30 s\n{self.log}")
+            raise AssertionError(f"no READY within 30 s\n{self.log[-4000:]}")
         if self._process is None or self._process.poll() is not None:
-            raise AssertionError(f"it ended before READY\n{self.log}")
+            raise AssertionError(f"it ended before READY\n{self.log[-4000:]}")
 
     def launch(self) -> None:
         """Start it without waiting."""
@@ -249,19 +250,19 @@ def prepared(
 
 @contextlib.contextmanager
 def serving(
-    directory: Path,
     *,
     users: Sequence[str] = ("alice",),
     settings: Settings | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Run a server in a new directory until the block ends."""
-    server = prepared(directory / "server", users=users, settings=settings, environ=environ)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
+    with open_directory() as directory:
+        server = prepared(directory / "server", users=users, settings=settings, environ=environ)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.close()
 
 
 def _toml(table: Mapping[str, Any], path: str = "") -> str:
