@@ -176,6 +176,17 @@ def test_delay_is_told_once() -> None:
     assert [told(early), told(again)] == [[], []]
 
 
+def test_attempt_is_made_when_the_delay_is_to_be_told() -> None:
+    daily = Queue(retry=(Seconds(DAY),))
+
+    assert after(entry(), Action.DELAYED, 0, queue=daily).next_due == BORN + 4 * HOUR
+    assert after(entry(), Action.DELAYED, 4 * HOUR, queue=daily).next_due == BORN + 28 * HOUR
+
+
+def test_delay_nobody_wants_to_hear_of_counts_as_told() -> None:
+    assert after(entry(recipient(notify=NEVER)), Action.DELAYED, 4 * HOUR).delay_told
+
+
 def test_delay_notice_can_be_switched_off() -> None:
     assert after(entry(), Action.DELAYED, DAY, queue=Queue(delay_notice=Seconds(0))).notices == ()
 

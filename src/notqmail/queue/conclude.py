@@ -34,7 +34,7 @@ class Notice:
 @dataclass(frozen=True, slots=True)
 class Conclusion:
     """`outcomes` are final where patience has ended; `next_due` wall-clock seconds, None when nothing is left to
-    try. `dropped` are failures of which nobody can be told. `deadline` is when patience ends."""
+    try. `delay_told` when the time of the delay notice has come, wanted or not. `dropped` are failures of which nobody can be told. `deadline` is when patience ends."""
 
     outcomes: tuple[Outcome, ...]
     next_due: float | None
@@ -50,22 +50,27 @@ def conclude(
     """Say what follows from one attempt that ended at `now`."""
     deadline = deadline_of(entry, queue)
     final = tuple(outcomes) if now < deadline else tuple(map(_given_up, outcomes))
-    next_due = None
-    if any(outcome.action is Action.DELAYED for outcome in final):
-        next_due = next_retry(
-            entry.born,
-            now,
-            local=entry.hop.transport != REMOTE_TRANSPORT,
-            steps=queue.retry,
-            attempts=entry.attempts,
-            deadline=deadline,
-        )
+    waits = any(outcome.action is Action.DELAYED for outcome in final)
+    delay_due = waits and must_tell(entry, now, queue)
     if entry.message.envelope.sender is None:
         notices, dropped = _for_postmaster(final, postmaster)
     else:
-        notices, dropped = _for_sender(entry, final, delay_due=must_tell(entry, now, queue)), ()
-    delay_told = any(notice.kind is Kind.DELAY for notice in notices)
-    return Conclusion(final, next_due, notices, delay_told, dropped, deadline)
+        notices, dropped = _for_sender(entry, final, delay_due=delay_due), ()
+    due = _next_due(entry, now, queue, told=delay_due) if waits else None
+    return Conclusion(final, due, notices, delay_due, dropped, deadline)
+
+
+def _next_due(entry: Entry, now: float, queue: Queue, *, told: bool) -> float:
+    """Give when to try again: by the schedule, or earlier when something is to be told then."""
+    telling = next_telling(replace(entry, delay_told=entry.delay_told or told), queue)
+    return next_retry(
+        entry.born,
+        now,
+        local=entry.hop.transport != REMOTE_TRANSPORT,
+        steps=queue.retry,
+        attempts=entry.attempts,
+        deadline=telling,
+    )
 
 
 def deadline_of(entry: Entry, queue: Queue) -> float:

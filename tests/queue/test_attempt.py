@@ -1,0 +1,163 @@
+"""One attempt, when things break."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from notqmail.mail.entry import Entry, Routed
+from notqmail.mail.errors import SpoolError
+from notqmail.mail.hop import Hop
+from notqmail.mail.outcome import Action, Outcome
+from notqmail.mail.reply import Reply
+from notqmail.queue.attempt import NO_TRANSPORT, Attempts
+from notqmail.queue.bounce import Reporter
+from notqmail.queue.conclude import BROKEN
+from tests.queue.test_bounce import GONE, Door, entry
+from tests.support.clock import EPOCH, virtual_time
+from tests.support.queue import routed
+from tests.support.queue_world import QueueWorld
+
+
+class BrokenTransport:
+    """A transport with a bug in every method."""
+
+    async def deliver(self, entry: Entry) -> Sequence[Outcome]:
+        raise ZeroDivisionError
+
+    async def lane(self, hop: Hop) -> str:
+        raise ZeroDivisionError
+
+    async def close(self) -> None:
+        raise ZeroDivisionError
+
+
+class Silent(Reporter):
+    """A reporter with a bug."""
+
+    async def reports(self, entry: Entry, conclusion: object) -> Sequence[Routed]:
+        raise ZeroDivisionError
+
+
+def attempts(world: QueueWorld, reporter: type[Reporter] = Reporter) -> Attempts:
+    return Attempts(
+        world.store,
+        {"smtp": world.wire, "broken": BrokenTransport()},
+        reporter(Door(), world.clock, world.journal, "mx.example.org"),
+        clock=world.clock,
+        journal=world.journal,
+        queue=world.queue,
+        postmaster=world.router.postmaster,
+    )
+
+
+async def claimed(world: QueueWorld) -> Entry:
+    """An entry in the store, leased to us."""
+    draft = world.store.draft()
+    [entry] = await draft.commit(routed("M1", "bob@example.net"))
+    return entry
+
+
+def going(transport: str) -> Entry:
+    of = entry()
+    return Entry(of.id, of.message, Hop(transport, "x"), of.born, of.token)
+
+
+@pytest.mark.parametrize(("transport", "reply"), [("broken", BROKEN), ("no such", NO_TRANSPORT)])
+async def test_entry_that_cannot_be_tried_is_delayed(
+    transport: str, reply: Reply, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcomes = await attempts(QueueWorld()).deliver(going(transport))
+
+    assert [(each.action, each.reply) for each in outcomes] == [(Action.DELAYED, reply)]
+    assert "m=M1" in caplog.text
+
+
+@pytest.mark.parametrize("transport", ["broken", "no such"])
+async def test_lane_nobody_can_name_is_the_hop_itself(transport: str) -> None:
+    assert await attempts(QueueWorld()).lane(Hop(transport, "x")) == f"{transport}:x"
+
+
+async def test_bug_of_a_transport_is_logged_with_its_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await attempts(QueueWorld()).deliver(going("broken"))
+
+    assert caplog.records[0].exc_info is not None
+
+
+async def test_failure_of_which_no_report_can_be_made_is_a_delay() -> None:
+    world = QueueWorld()
+    of = await claimed(world)
+
+    due, children = await attempts(world, Silent).record(of, [_outcome(of, Action.FAILED)], 0.0)
+
+    [row] = await world.rows()
+    assert (due, list(children)) == (EPOCH + 400, [])
+    assert row.last_reply.startswith("451 4.3.0")
+
+
+async def test_success_of_which_no_report_can_be_made_is_a_success() -> None:
+    world = QueueWorld()
+    of = await claimed(world)
+
+    await attempts(world, Silent).record(of, [_outcome(of, Action.RELAYED)], 0.0)
+
+    assert not await world.rows()
+
+
+async def test_nothing_expires_while_nobody_can_be_told() -> None:
+    world = QueueWorld()
+    of = await claimed(world)
+    world.clock.advance(9 * 86400)
+
+    due, _ = await attempts(world, Silent).record(of, [_outcome(of, Action.DELAYED)], 0.0)
+
+    assert due is not None
+    assert due > world.clock.now()
+
+
+def _outcome(of: Entry, action: Action) -> Outcome:
+    reply = GONE.reply if action is Action.FAILED else Reply(250, "2.0.0", "ok")
+    return Outcome(of.recipients[0], action, reply, "mx", EPOCH)
+
+
+@virtual_time
+async def test_settlement_is_tried_until_the_disk_takes_it() -> None:
+    world = QueueWorld()
+    of = await claimed(world)
+    settle, tries = world.store.settle, []
+    world.store.settle = _failing(settle, tries, times=8)  # type: ignore[method-assign]
+
+    await attempts(world).record(of, [_outcome(of, Action.RELAYED)], 0.0)
+
+    assert tries == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    assert not await world.rows()
+
+
+def _failing(
+    settle: Callable[..., Awaitable[Sequence[Entry]]], tries: list[float], times: int
+) -> Callable[..., Awaitable[Sequence[Entry]]]:
+    """The disk is full for so many calls; `tries` notes when each came."""
+
+    async def failing(*args: object, **kwargs: object) -> Sequence[Entry]:
+        tries.append(asyncio.get_running_loop().time())
+        if len(tries) <= times:
+            raise SpoolError("disk full", full=True)
+        return await settle(*args, **kwargs)
+
+    return failing
+
+
+async def test_result_under_a_stale_token_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    world = QueueWorld()
+    of = await claimed(world)
+    world.store.restart()
+    [again] = await world.store.claim(EPOCH, 1)
+
+    _, children = await attempts(world).record(of, [_outcome(of, Action.RELAYED)], 0.0)
+
+    assert children == ()
+    assert again.token > of.token
+    assert len(await world.rows()) == 1
+    assert "somebody else holds the entry" in caplog.text

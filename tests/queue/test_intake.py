@@ -1,0 +1,252 @@
+"""The one door into the queue."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from notqmail.mail.address import Address
+from notqmail.mail.entry import Entry, Routed
+from notqmail.mail.envelope import Envelope, Recipient
+from notqmail.mail.errors import SpoolError
+from notqmail.mail.hop import Hop
+from notqmail.mail.message import Content, HeaderEdit, Mark, Message, Octets
+from notqmail.policy.transaction import Peer, Session, Transaction
+from notqmail.queue.intake import Intake, OnQueue, unedited
+from notqmail.store.memory import MemoryDraft, MemoryStore
+from tests.support.clock import EPOCH, FakeClock, settle_down
+from tests.support.queue_world import MemoryJournal
+
+SENDER = Address("alice", "example.org")
+BOB, CAROL = (Recipient(Address(name, "example.net")) for name in ("bob", "carol"))
+LIST = Recipient(Address("list", "example.org"))
+EDIT = HeaderEdit("prepend", b"X-Trace: 1\r\n")
+
+
+class Routes:
+    """`list` is bob and carol; everybody else is remote."""
+
+    def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]:
+        if recipient == LIST:
+            return [(each, Hop("smtp", "example.net")) for each in (BOB, CAROL)]
+        return [(recipient, Hop("smtp", recipient.address.domain))]
+
+
+def transaction() -> Transaction:
+    session = Session("S", "mx", "mx", Peer("192.0.2.1", 1, "192.0.2.2", 25), esmtp=True)
+    return Transaction("TXNID", session, SENDER, EPOCH, recipients=[BOB])
+
+
+def message(*recipients: Recipient, content: Content | None = None) -> Message:
+    return Message(Envelope(SENDER, recipients or (BOB,)), content or Octets(b""))
+
+
+class Large:
+    """Content that is not held whole."""
+
+    whole = None
+    size = 1 << 20
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return Octets(b"Message-ID: <big@example.org>\r\n\r\n").chunks()
+
+
+class Door:
+    """An intake, and what came through it."""
+
+    def __init__(self, on_queue: OnQueue = unedited) -> None:
+        self.clock = FakeClock()
+        self.store = MemoryStore(self.clock)
+        self.journal = MemoryJournal()
+        self.entries: list[Entry] = []
+        self.intake = Intake(
+            Routes(),
+            self.clock,
+            random.Random(1),
+            on_queue=on_queue,
+            on_entries=self.entries.extend,
+            journal=self.journal,
+        )
+
+    def draft(self, content: bytes = b"Subject: x\r\n\r\n") -> MemoryDraft:
+        draft = self.store.draft()
+        draft.write(content)
+        return draft
+
+
+# -- prepare ----------------------------------------------------------------------------------------------------
+
+
+async def test_message_of_a_transaction_has_its_id() -> None:
+    assert (await Door().intake.prepare(message(), transaction())).id == "TXNID"
+
+
+async def test_message_of_our_own_has_the_id_given_or_a_new_one() -> None:
+    intake = Door().intake
+
+    assert (await intake.prepare(message(), None, "OWN")).id == "OWN"
+    assert len((await intake.prepare(message(), None)).id) == 14
+
+
+async def test_message_is_edited_before_it_is_routed() -> None:
+    def edit(txn: Transaction | None, before: Message) -> Message:
+        return Message(before.envelope, before.content, (EDIT,))
+
+    assert (await Door(edit).intake.prepare(message(), None)).message.edits == (EDIT,)
+
+
+async def test_policy_may_take_its_time() -> None:
+    async def edit(txn: Transaction | None, before: Message) -> Message:
+        await asyncio.sleep(0)
+        return Message(before.envelope, before.content, (EDIT,))
+
+    assert (await Door(edit).intake.prepare(message(), None)).message.edits == (EDIT,)
+
+
+async def test_message_whose_recipients_stay_the_same_is_not_copied() -> None:
+    asked = message(BOB, CAROL)
+
+    routed = await Door().intake.prepare(asked, None)
+
+    assert routed.message is asked
+    assert routed.hops == (Hop("smtp", "example.net"), Hop("smtp", "example.net"))
+    assert routed.born == EPOCH
+
+
+async def test_expanded_recipients_replace_the_alias() -> None:
+    routed = await Door().intake.prepare(message(LIST), None)
+
+    assert routed.message.envelope.recipients == (BOB, CAROL)
+
+
+async def test_recipient_that_two_ways_lead_to_is_there_once() -> None:
+    routed = await Door().intake.prepare(message(CAROL, LIST, BOB), None)
+
+    assert routed.message.envelope.recipients == (CAROL, BOB)
+    assert len(routed.hops) == 2
+
+
+async def test_mark_on_an_alias_holds_for_all_its_targets() -> None:
+    junk = Mark("Junk")
+    asked = Message(Envelope(SENDER, (LIST,)), Octets(b""), marks={LIST: junk})
+
+    routed = await Door().intake.prepare(asked, None)
+
+    assert routed.message.marks == {BOB: junk, CAROL: junk}
+
+
+# -- accept -----------------------------------------------------------------------------------------------------
+
+
+async def test_accepted_message_is_in_the_store_and_its_entries_are_handed_on() -> None:
+    door = Door()
+
+    id = await door.intake.accept(door.draft(), message(), transaction())
+
+    assert id == "TXNID"
+    assert [entry.id for entry in door.entries] == ["TXNID"]
+    assert await door.store.open("TXNID") is not None
+
+
+async def test_accepted_message_is_journalled_with_its_message_id() -> None:
+    door = Door()
+    content = b"Subject: x\r\nMessage-Id:\r\n <one@example.org> \r\n\r\nMessage-ID: <body@x>\r\n"
+    draft = door.draft(content)
+
+    await door.intake.accept(draft, message(content=draft.content()), transaction())
+
+    [record] = door.journal.records
+    assert record["result"] == "accepted"
+    assert record["reply"] == "250 2.0.0 queued as TXNID"
+    assert record["message_id"] == "<one@example.org>"
+    assert record["size"] == len(content)
+
+
+async def test_message_id_of_large_content_is_found_in_its_first_chunk() -> None:
+    door = Door()
+
+    await door.intake.accept(door.draft(), message(content=Large()), transaction())
+
+    assert door.journal.records[0]["message_id"] == "<big@example.org>"
+
+
+async def test_message_of_our_own_is_not_journalled_here() -> None:
+    door = Door()
+
+    await door.intake.accept(door.draft(), message(), None)
+
+    assert door.journal.records == []
+
+
+async def test_spool_error_reaches_the_caller_and_nothing_is_kept() -> None:
+    door = Door()
+    await door.store.close()
+
+    with pytest.raises(SpoolError):
+        await door.intake.accept(door.draft(), message(), transaction())
+
+    assert door.entries == []
+    assert door.journal.records == []
+
+
+async def test_draft_is_discarded_when_policy_fails() -> None:
+    def fail(txn: Transaction | None, before: Message) -> Message:
+        raise SpoolError("stage failed")
+
+    door = Door(fail)
+    draft = door.draft()
+
+    with pytest.raises(SpoolError):
+        await door.intake.accept(draft, message(), transaction())
+
+    with pytest.raises(RuntimeError):
+        draft.discard()  # it was already
+
+
+class SlowDraft(MemoryDraft):
+    """A draft whose commit waits for the disk."""
+
+    disk: asyncio.Event
+
+    async def commit(self, routed: Routed) -> Sequence[Entry]:
+        await self.disk.wait()
+        return await super().commit(routed)
+
+
+async def test_client_that_hangs_up_during_the_commit_does_not_undo_it() -> None:
+    door = Door()
+    draft = SlowDraft(door.store)
+    draft.disk = asyncio.Event()
+    caller = asyncio.create_task(door.intake.accept(draft, message(), transaction()))
+    await settle_down()
+
+    caller.cancel()
+    await asyncio.wait([caller])
+    assert caller.cancelled()
+    assert door.entries == []
+    draft.disk.set()
+    await door.intake.wait_accepted()
+
+    assert [entry.id for entry in door.entries] == ["TXNID"]
+
+
+async def test_failure_nobody_waits_for_any_more_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    door = Door()
+    draft = SlowDraft(door.store)
+    draft.disk = asyncio.Event()
+    caller = asyncio.create_task(door.intake.accept(draft, message(), transaction()))
+    await settle_down()
+
+    caller.cancel()
+    await door.store.close()
+    draft.disk.set()
+    await door.intake.wait_accepted()
+
+    assert "message not kept" in caplog.text
+
+
+async def test_nothing_on_its_way_in_is_nothing_to_wait_for() -> None:
+    await Door().intake.wait_accepted()
