@@ -103,7 +103,6 @@ class SmtpPeer:
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        slow: float = 0.0,
         cut: tuple[int, Act | bytes] | None = None,
     ) -> None:
         self.host, self.port = host, port
@@ -113,7 +112,6 @@ class SmtpPeer:
         self._lines = lines
         self._replies = dict(replies or {})
         self._tls = tls
-        self._slow = slow  # seconds before each 16 KB of a message
         self._cut = cut  # after so many octets of a session: do this, or say this and hang up
         self._told: dict[str, int] = {}
         self._server: asyncio.Server | None = None
@@ -233,18 +231,11 @@ class _Dialogue:
             raise _HangUpError
 
     async def read_data(self) -> bytes:
-        """The octets up to the end of the data, dots undone; with `slow`, in small sips."""
-        data = b"\r\n"
-        if self.peer._slow:
-            while not data.endswith(b"\r\n.\r\n"):
-                await asyncio.sleep(self.peer._slow)
-                chunk = await self.reader.read(16384)
-                if not chunk:
-                    raise _HangUpError
-                data += chunk
-        else:
-            first = await self.reader.readline()
-            data += first if first == b".\r\n" else first + await self._rest(first)
+        """The octets up to the end of the data, dots undone."""
+        first = await self.reader.readline()
+        data = b"\r\n" + first
+        if first != b".\r\n":
+            data += await self._rest(first)
         return data[2:-3].replace(b"\r\n..", b"\r\n.").removeprefix(b".")
 
     async def _rest(self, first: bytes) -> bytes:
