@@ -44,6 +44,7 @@ from notqmail.policy.pipeline import Pipeline
 from notqmail.policy.recipients import Recipients
 from notqmail.policy.reference import References
 from notqmail.policy.relay_guard import RelayGuard
+from notqmail.policy.settle import Disagreement
 from notqmail.policy.trace import Trace
 from notqmail.policy.transaction import Transaction
 from notqmail.ports import Clock, Transport
@@ -111,7 +112,7 @@ def make_rules(config: Config, clock: Clock, references: References) -> Rules:
         return pipeline(
             [
                 EarlyTalker(),
-                HeloSyntax(),
+                *([] if listen.helo == "off" else [HeloSyntax(strict=listen.helo == "strict")]),
                 Recipients(router.judge),
                 ReadHeader(),
                 Loops(listen.limits.hops, router.is_local),
@@ -344,6 +345,7 @@ class Server:
             limits=listen.limits,
             repair_bare_lf=listen.repair_bare_lf,
             greet_delay=listen.greet_delay,
+            disagreement=Disagreement(listen.disagreement),
             pipeline=self.rules.pipelines[listen.name],
             store=self.store,
             intake=self.intake,
@@ -465,7 +467,7 @@ def serve(path: Path) -> int:
         privileges.become(who)
     else:
         privileges.harden()
-    output = log.setup(config.log.level, config.log.json)
+    output = log.setup(config.log.level, config.log.json, config.log.backlog)
     if who is None and os.geteuid() == 0:
         _log.warning("running as root, on loopback only: set `user` before others can reach it")
     try:

@@ -105,7 +105,7 @@ class Limits(Section, frozen=True):
 class Listen(Section, frozen=True):
     """A listener: a name, a kind with its pipeline, and the addresses it is bound to."""
 
-    name: str
+    name: Annotated[str, Meta(description="what the log and the metrics call it")]
     kind: Annotated[
         Literal["mx", "submission", "submissions", "lmtp"],
         Meta(description="what it is for; each kind has its own pipeline"),
@@ -139,7 +139,7 @@ class Listen(Section, frozen=True):
 class Domain(Section, frozen=True):
     """A domain whose mail ends here."""
 
-    name: str
+    name: Annotated[str, Meta(description="the domain, as U-labels or A-labels")]
 
 
 class Addressing(Section, frozen=True):
@@ -465,6 +465,11 @@ def _quantity(kind: type, value: Any) -> Any:
         known = ", ".join(unit for unit in units if unit)
         raise ValueError(f"{value!r} is not a number with a unit ({known})")
     return kind(float(match[1]) * units[match[2]])
+
+
+def seconds(text: str) -> Seconds:
+    """Read a span of time, "90s" or "4h"; raise ValueError."""
+    return Seconds(_quantity(Seconds, text))
 
 
 def _known_keys(kind: type[Struct], raw: Any, where: str, at: str) -> None:

@@ -83,7 +83,7 @@ class Draft(Protocol):
     @property
     def size(self) -> int: ...
 
-    def write(self, chunk: bytes) -> None | Awaitable[None]:
+    def write(self, chunk: bytes) -> Awaitable[None] | None:
         """Add octets. An awaitable result is back-pressure: write no more before it is done.
         Raises SpoolError, also from the awaitable."""
 

@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notqmail.queue.ids import new_id, new_ref
+from notqmail.queue.ids import new_id
 
 NOW = 1_800_000_000.0
 
@@ -26,15 +26,3 @@ def test_ids_of_one_moment_differ() -> None:
     chance = random.Random(1)
 
     assert len({new_id(NOW, chance) for _ in range(200)}) == 200
-
-
-def test_reference_is_eight_unmistakable_characters() -> None:
-    chance = random.Random(1)
-
-    assert all(re.fullmatch("[A-HJ-NP-Z2-9]{8}", new_ref(chance)) for _ in range(100))
-
-
-def test_references_differ() -> None:
-    chance = random.Random(1)
-
-    assert len({new_ref(chance) for _ in range(1000)}) == 1000

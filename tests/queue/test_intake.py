@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -10,10 +10,14 @@ from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry, Routed
 from notqmail.mail.envelope import Envelope, Recipient
 from notqmail.mail.errors import SpoolError
+from notqmail.mail.header import header_end
 from notqmail.mail.hop import Hop
 from notqmail.mail.message import Content, HeaderEdit, Mark, Message, Octets
+from notqmail.mail.reply import Reply
+from notqmail.policy.header_text import HeaderText
 from notqmail.policy.transaction import Peer, Session, Transaction
 from notqmail.queue.intake import Intake, OnQueue, unedited
+from notqmail.queue.refused import refused_hop
 from notqmail.store.memory import MemoryDraft, MemoryStore
 from tests.support.clock import EPOCH, FakeClock, settle_down
 from tests.support.queue_world import MemoryJournal
@@ -40,16 +44,6 @@ def transaction() -> Transaction:
 
 def message(*recipients: Recipient, content: Content | None = None) -> Message:
     return Message(Envelope(SENDER, recipients or (BOB,)), content or Octets(b""))
-
-
-class Large:
-    """Content that is not held whole."""
-
-    whole = None
-    size = 1 << 20
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        return Octets(b"Message-ID: <big@example.org>\r\n\r\n").chunks()
 
 
 class Door:
@@ -152,9 +146,10 @@ async def test_accepted_message_is_in_the_store_and_its_entries_are_handed_on() 
 async def test_accepted_message_is_journalled_with_its_message_id() -> None:
     door = Door()
     content = b"Subject: x\r\nMessage-Id:\r\n <one@example.org> \r\n\r\nMessage-ID: <body@x>\r\n"
-    draft = door.draft(content)
+    draft, txn = door.draft(content), transaction()
+    txn.evidence.add(HeaderText(content[: header_end(content)]))
 
-    await door.intake.accept(draft, message(content=draft.content()), transaction())
+    await door.intake.accept(draft, message(content=draft.content()), txn)
 
     [record] = door.journal.records
     assert record["result"] == "accepted"
@@ -163,12 +158,15 @@ async def test_accepted_message_is_journalled_with_its_message_id() -> None:
     assert record["size"] == len(content)
 
 
-async def test_message_id_of_large_content_is_found_in_its_first_chunk() -> None:
-    door = Door()
+async def test_dropped_recipient_goes_where_a_report_comes_from() -> None:
+    door, txn = Door(), transaction()
+    refused = Reply(550, "5.7.1", "not for me")
+    txn.dropped[CAROL] = refused
 
-    await door.intake.accept(door.draft(), message(content=Large()), transaction())
+    routed = await door.intake.prepare(message(BOB, CAROL), txn)
 
-    assert door.journal.records[0]["message_id"] == "<big@example.org>"
+    assert routed.message.envelope.recipients == (BOB, CAROL)
+    assert routed.hops == (Hop("smtp", "example.net"), refused_hop(refused))
 
 
 async def test_message_of_our_own_is_not_journalled_here() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from notqmail.mail.envelope import Body, Notify, Ret
 from notqmail.mail.errors import SpoolError
 from notqmail.mail.message import Mark
 from notqmail.mail.reply import Reply
+from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Peer, Session
 from notqmail.policy.verdict import ACCEPT, Defer, Quarantine, Reject
 from notqmail.smtpd.dialogue import Dialogue
@@ -230,13 +232,29 @@ def test_any_split_of_the_octets_gives_the_same_dialogue(cuts: list[int]):
         return heard, [octets for _, _, octets in talk.intake.accepted]
 
     edges = [0, *sorted(cuts), len(WHOLE)]
-    pieces = [WHOLE[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [WHOLE[a:b] for a, b in pairwise(edges)]
 
     heard, contents = asyncio.run(run(pieces))
 
     assert contents == [b".x\r\ny\r\nabc\r\n", b"ab\r\n.cyz\r\n", b""]
     assert [line[:3] for line in heard if line[3] == " "] == (
-        "250 250 250 354 250 250 250 250 250 250 250 354 250 250 221".split()
+        [
+            "250",
+            "250",
+            "250",
+            "354",
+            "250",
+            "250",
+            "250",
+            "250",
+            "250",
+            "250",
+            "250",
+            "354",
+            "250",
+            "250",
+            "221",
+        ]
     )
 
 
@@ -487,7 +505,23 @@ async def test_stages_that_wait_and_stages_that_do_not_are_answered_alike(judge:
 
     assert opened[0].startswith("220 ")
     assert [line[:3] for line in heard if line[3] == " "] == (
-        "250 250 250 354 250 250 250 250 250 250 250 354 250 250 221".split()
+        [
+            "250",
+            "250",
+            "250",
+            "354",
+            "250",
+            "250",
+            "250",
+            "250",
+            "250",
+            "250",
+            "250",
+            "354",
+            "250",
+            "250",
+            "221",
+        ]
     )
 
 
@@ -521,6 +555,37 @@ async def test_a_refused_recipient_is_counted_and_not_stored():
 
     assert replies[1].startswith("550 5.7.1 no [ref ")
     assert talk.counts.refusals["5.7.1"] == 1
+
+
+class Disagrees(Judge):
+    """Says no after the message, to one of its recipients."""
+
+    def on_message(self, txn: Any, message: Any) -> Any:
+        return {txn.recipients[1]: NO}
+
+
+@pytest.mark.parametrize("how", Disagreement)
+async def test_who_refuses_what_others_take_is_marked_or_told_by_a_report(how: Disagreement):
+    talk = await addressed(stages=[Disagrees()], disagreement=how)
+    await talk.say(b"RCPT TO:<bob@example.org>\r\n")
+
+    replies = await talk.say(b"DATA\r\nx\r\n.\r\n")
+
+    message, txn = talk.intake.accepted[0][1], talk.intake.transactions[0]
+    bob = message.envelope.recipients[1]
+    assert replies[-1].startswith("250 ")
+    assert [who for who, _ in message.marks.items()] == ([] if how is Disagreement.DSN else [bob])
+    assert list(txn.dropped) == ([bob] if how is Disagreement.DSN else [])
+
+
+async def test_a_connection_that_comes_to_nothing_is_in_the_journal():
+    talk = await greeted()
+
+    await talk.say(b"QUIT\r\n")
+
+    assert [(r["kind"], r["why"]) for r in talk.journal.records] == [
+        ("connection", "221 2.0.0 bye")
+    ]
 
 
 # trouble on our side

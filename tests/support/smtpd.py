@@ -11,6 +11,7 @@ from notqmail.mail.message import Content, Message, Octets
 from notqmail.policy.pipeline import Pipeline
 from notqmail.policy.reference import References
 from notqmail.policy.relay_guard import RelayGuard
+from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Transaction
 from notqmail.ports import Draft
 from notqmail.smtpd.service import Service
@@ -66,6 +67,7 @@ class Intake:
 
     def __init__(self) -> None:
         self.accepted: list[tuple[str, Message, bytes]] = []
+        self.transactions: list[Transaction] = []
         self.fault: SpoolError | None = None
         self.gate: Awaitable[None] | None = None
         self.remember = True
@@ -76,6 +78,7 @@ class Intake:
         if self.fault is not None:
             raise self.fault
         if self.remember:
+            self.transactions.append(txn)
             self.accepted.append((txn.id, message, message.content.whole or b""))
         return txn.id
 
@@ -131,6 +134,7 @@ def service(
     clock: Any = None,
     repair_bare_lf: bool = False,
     greet_delay: float = 0.0,
+    disagreement: Disagreement = Disagreement.QUARANTINE,
 ) -> Service:
     """A listener's service over the parts above; what is not given is made."""
     clock = clock or SystemClock()
@@ -142,6 +146,7 @@ def service(
         limits=limits or Limits(),
         repair_bare_lf=repair_bare_lf,
         greet_delay=greet_delay,
+        disagreement=disagreement,
         pipeline=Pipeline(
             stages,
             clock,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from notqmail.mail.address import Address
 from notqmail.mail.envelope import Body, Envelope, Recipient, Ret
 from notqmail.mail.message import Mark
+from notqmail.mail.reply import Reply
 from notqmail.policy.evidence import Decision, Evidence
 
 
@@ -68,6 +69,7 @@ class Transaction:
     held: list[Decision] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     marks: dict[Recipient, Mark] = field(default_factory=dict)
+    dropped: dict[Recipient, Reply] = field(default_factory=dict)  # who is told by a report
     ref: str = ""
     faulty: str = ""  # the stage whose body sink failed
     evidence: Evidence = field(init=False)

@@ -5,7 +5,6 @@ from notqmail.ports import Random
 _SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: ascending, no I L O U
 _PAIRS = tuple(a + b for a in _SIGNS for b in _SIGNS)
 _TICKS = 1 << 18  # per second; 50 bits of them last until 2106
-_REF_SIGNS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # 32 of A-Z2-9, without I and O
 
 
 def new_id(now: float, random: Random) -> str:
@@ -21,9 +20,3 @@ def new_id(now: float, random: Random) -> str:
         + pairs[bits >> 10 & 1023]
         + pairs[bits & 1023]
     )
-
-
-def new_ref(random: Random) -> str:
-    """Make a reference for a reply to a client: 8 characters of A-Z2-9, 40 bits of chance."""
-    bits = random.getrandbits(40)
-    return "".join(_REF_SIGNS[bits >> shift & 31] for shift in range(35, -1, -5))

@@ -7,27 +7,29 @@ recipients. `accept` also commits; then the message is ours, whatever becomes of
 import asyncio
 import inspect
 import logging
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from notqmail.journal import transaction_record
 from notqmail.mail.entry import Entry, Routed
 from notqmail.mail.envelope import Recipient
-from notqmail.mail.header import header_end
 from notqmail.mail.hop import Hop
-from notqmail.mail.message import Content, Mark, Message
+from notqmail.mail.message import Mark, Message
+from notqmail.mail.reply import Reply
+from notqmail.policy.header_text import message_id
 from notqmail.policy.transaction import Transaction
 from notqmail.ports import Clock, Draft, Journal, Random
 from notqmail.queue.ids import new_id
+from notqmail.queue.refused import refused_hop
 
 _log = logging.getLogger("notqmail.queue")
 
-_MESSAGE_ID = re.compile(rb"^message-id[ \t]*:[ \t\r\n]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
-
 OnQueue = Callable[[Transaction | None, Message], Message | Awaitable[Message]]
 OnEntries = Callable[[Sequence[Entry]], None]
+
+NOBODY: Mapping[Recipient, Reply] = MappingProxyType({})
 
 
 class Routes(Protocol):
@@ -75,11 +77,15 @@ class Intake:
         edited = self._on_queue(txn, message)
         if inspect.isawaitable(edited):
             edited = await edited
-        return self.route(edited, id or (txn.id if txn is not None else self.new_id()))
+        if txn is None:
+            return self.route(edited, id or self.new_id())
+        return self.route(edited, id or txn.id, txn.dropped)
 
-    def route(self, message: Message, id: str) -> Routed:
-        """Route a message as it is."""
-        expanded = _merged(self._router, message)
+    def route(
+        self, message: Message, id: str, dropped: Mapping[Recipient, Reply] = NOBODY
+    ) -> Routed:
+        """Route a message as it is; the `dropped` recipients to where a report comes from."""
+        expanded = _merged(self._router, message, dropped)
         envelope = message.envelope
         recipients = tuple(recipient for recipient, _, _ in expanded)
         if recipients != envelope.recipients:
@@ -117,18 +123,18 @@ class Intake:
         if self._committed is not None:
             self._committed(self._clock.monotonic() - began)
         if txn is not None and self._journal is not None:
-            self._journal.write(await self._record(routed, txn))
+            self._journal.write(self._record(routed, txn))
         if self.on_entries is not None:
             self.on_entries(entries)
         return routed.id
 
-    async def _record(self, routed: Routed, txn: Transaction) -> Mapping[str, Any]:
+    def _record(self, routed: Routed, txn: Transaction) -> Mapping[str, Any]:
         return transaction_record(
             txn,
             self._clock.now(),
             f"250 2.0.0 queued as {routed.id}",
             size=routed.message.content.size,
-            message_id=await _message_id(routed.message.content),
+            message_id=message_id(txn),
         )
 
     def _accepted(self, work: asyncio.Task[str]) -> None:
@@ -141,16 +147,19 @@ class Intake:
 Expanded = tuple[Recipient, Hop, Recipient]
 
 
-def _merged(router: Routes, message: Message) -> Sequence[Expanded]:
+def _merged(
+    router: Routes, message: Message, dropped: Mapping[Recipient, Reply]
+) -> Sequence[Expanded]:
     """Give the recipients with their hops and what each was expanded from. One that several lead to is there once,
     as the first of them has it."""
     envelope = message.envelope
-    if len(envelope.recipients) == 1:
+    if len(envelope.recipients) == 1 and not dropped:
         only = envelope.recipients[0]
         return [(recipient, hop, only) for recipient, hop in router.route(only)]
     found: dict[object, Expanded] = {}
     for asked in envelope.recipients:
-        for recipient, hop in router.route(asked):
+        told = dropped.get(asked)
+        for recipient, hop in router.route(asked) if told is None else [(asked, refused_hop(told))]:
             key = (recipient.address, hop)
             found.setdefault(key, (recipient, hop, asked))
     return list(found.values())
@@ -160,15 +169,3 @@ def _marks(message: Message, expanded: Sequence[Expanded]) -> dict[Recipient, Ma
     """Judgement of a recipient holds for all it expands to."""
     marks = message.marks
     return {recipient: marks[asked] for recipient, _, asked in expanded if asked in marks}
-
-
-async def _message_id(content: Content) -> str:
-    """Give the Message-ID for the journal, or ""; the first chunk has it, or it is not looked for."""
-    head = content.whole
-    if head is None:
-        head = b""
-        async for chunk in content.chunks():
-            head = chunk
-            break
-    found = _MESSAGE_ID.search(head, 0, header_end(head))
-    return found[1].strip().decode("utf-8", "replace") if found is not None else ""

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from notqmail.journal import transaction_record, with_reference
+from notqmail.journal import connection_record, transaction_record, with_reference
 from notqmail.log import event
 from notqmail.mail.envelope import Recipient
 from notqmail.mail.errors import SpoolError
@@ -59,6 +59,7 @@ class Dialogue:
         self._body: DataInput | ChunkInput | None = None
         self._errors = 0
         self._idle_commands = 0
+        self._began = service.clock.now()
 
     # the shell's side
 
@@ -113,7 +114,12 @@ class Dialogue:
         if farewell is not None:
             self.out.append(farewell.wire)
             self._service.counts.refused(farewell.enhanced)
-        self._end_transaction("the client hung up" if farewell is None else str(farewell))
+        why = "the client hung up" if farewell is None else str(farewell)
+        self._end_transaction(why)
+        if not self.session.transactions:
+            now = self._service.clock.now()
+            seconds = now - self._began
+            self._service.journal.write(connection_record(self.session, now, why, seconds))
 
     # answering
 
@@ -329,10 +335,11 @@ class Dialogue:
         verdicts = service.pipeline.message(txn, message)
         if isinstance(verdicts, Awaitable):
             verdicts = await verdicts
-        settled = settle_verdicts(verdicts)
+        settled = settle_verdicts(verdicts, service.disagreement)
         if settled.reply is not None:
             return self._refuse_message(settled.reply)
         txn.marks.update(settled.marks)
+        txn.dropped.update(settled.dropped)
         self._reception = self._chunked = None
         try:
             queue_id = await service.intake.accept(reception.release(), message, txn)

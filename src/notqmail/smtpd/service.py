@@ -8,6 +8,7 @@ from notqmail.config import Limits
 from notqmail.mail.message import Message
 from notqmail.mail.reply import Reply
 from notqmail.policy.pipeline import Pipeline
+from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Transaction
 from notqmail.ports import Clock, Draft, Journal, Store
 
@@ -37,6 +38,7 @@ class Service:
     limits: Limits
     repair_bare_lf: bool
     greet_delay: float
+    disagreement: Disagreement
     pipeline: Pipeline
     store: Store
     intake: Accept
