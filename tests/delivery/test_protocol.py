@@ -14,9 +14,9 @@ from tests.support.clock import run, virtual_time
 
 
 class Wire(asyncio.Transport):
-    """A transport whose peer takes `speed` octets a second."""
+    """A transport whose peer takes `speed` octets a second, or with None everything at once."""
 
-    def __init__(self, protocol: ReplyProtocol, speed: float = 1e12) -> None:
+    def __init__(self, protocol: ReplyProtocol, speed: float | None = None) -> None:
         super().__init__()
         self.sent = b""
         self.closed = False
@@ -27,8 +27,9 @@ class Wire(asyncio.Transport):
         self.sent += data
 
     def get_write_buffer_size(self) -> int:
-        taken = asyncio.get_running_loop().time() * self._speed if self._speed else 0
-        return max(0, int(len(self.sent) - taken))
+        if self._speed is None:
+            return 0
+        return max(0, int(len(self.sent) - asyncio.get_running_loop().time() * self._speed))
 
     def is_closing(self) -> bool:
         return self.closed
@@ -41,7 +42,7 @@ class Wire(asyncio.Transport):
     close = abort
 
 
-async def connected(speed: float = 1e12) -> tuple[ReplyProtocol, Wire]:
+async def connected(speed: float | None = None) -> tuple[ReplyProtocol, Wire]:
     """A protocol that has read its banner."""
     protocol = ReplyProtocol(asyncio.get_running_loop())
     wire = Wire(protocol, speed)
