@@ -85,8 +85,9 @@ class Attempts:
             kept = [_kept(outcome) for outcome in outcomes]
             conclusion = replace(self._untold(entry, kept, now), notices=())
             reports = ()
+        entries = await self._settle(entry, conclusion, reports)
         record_attempt(self._journal, entry, conclusion, now, seconds)
-        return conclusion.next_due, await self._settle(entry, conclusion, reports)
+        return conclusion.next_due, entries
 
     def _conclude(self, entry: Entry, outcomes: Sequence[Outcome], now: float) -> Conclusion:
         return conclude(entry, outcomes, now, self._queue, self._postmaster)
