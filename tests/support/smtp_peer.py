@@ -158,7 +158,7 @@ class SmtpPeer:
         finally:
             session.ended = True
             writer.close()
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, asyncio.CancelledError):
                 await writer.wait_closed()
 
     def answer(self, key: str, verb: str) -> Answer:

@@ -50,7 +50,9 @@ def describe(error: Exception, peer: object, phase: str) -> Reply:
         case SMTPReadTimeoutError() | TimeoutError():
             return Reply(451, "4.4.2", f"{peer} timed out while {phase}")
         case ssl.SSLError():
-            return Reply(451, "4.7.5", f"TLS with {peer} failed while {phase}: {error.reason}")
+            # `reason` is there only on what OpenSSL raised
+            why = getattr(error, "reason", None) or error.strerror
+            return Reply(451, "4.7.5", f"TLS with {peer} failed while {phase}: {why}")
         case SMTPServerDisconnected() | ConnectionError():
             return Reply(451, "4.4.2", f"lost the connection with {peer} while {phase}")
         case OSError():
