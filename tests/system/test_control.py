@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from notqmail.config import Local, Seconds, Size
-from notqmail.mail.errors import ConfigError, NotqmailError
+from notqmail.mail.errors import ConfigError, NotqmailError, SpoolError
+from notqmail.queue.operations import OperationError
 from notqmail.system.control import (
+    AnsweredNoError,
     ControlError,
     ControlServer,
     Operation,
@@ -44,7 +46,11 @@ async def echo(args: Mapping[str, Any]) -> Any:
 
 
 async def refuse(args: Mapping[str, Any]) -> Any:
-    raise NotqmailError("there is no such message")
+    raise OperationError("there is no such message")
+
+
+async def fail(args: Mapping[str, Any]) -> Any:
+    raise SpoolError("the disk is full")
 
 
 async def break_down(args: Mapping[str, Any]) -> Any:
@@ -71,6 +77,7 @@ async def octets_that_break(args: Mapping[str, Any]) -> AsyncIterator[bytes]:
 OPERATIONS: Mapping[str, Operation] = {
     "echo": echo,
     "refuse": refuse,
+    "fail": fail,
     "break": break_down,
     "octets": octets,
     "octets_that_break": octets_that_break,
@@ -106,8 +113,16 @@ async def test_arguments_arrive_and_the_result_comes_back(tmp_path: Path) -> Non
 
 async def test_a_refusal_is_one_sentence(tmp_path: Path) -> None:
     async with serving(tmp_path / "control.sock") as path:
-        with pytest.raises(ControlError, match=r"^there is no such message$"):
+        with pytest.raises(AnsweredNoError, match=r"^there is no such message$"):
             await ask(path, "refuse")
+
+
+async def test_a_failure_is_told_from_a_refusal(tmp_path: Path) -> None:
+    async with serving(tmp_path / "control.sock") as path:
+        with pytest.raises(ControlError, match="the disk is full") as caught:
+            await ask(path, "fail")
+
+    assert not isinstance(caught.value, AnsweredNoError)
 
 
 async def test_a_bug_is_not_told_to_the_caller(tmp_path: Path) -> None:

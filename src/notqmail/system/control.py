@@ -1,7 +1,8 @@
 """The control socket: how the command line asks the running server.
 
 One request per connection. The request is one JSON line `{"op": "queue_list", "args": {...}}`; the answer is one
-JSON line, `{"ok": true, "result": …}` or `{"ok": false, "error": "one sentence"}`. An operation that gives octets
+JSON line, `{"ok": true, "result": …}` or `{"ok": false, "error": "one sentence", "no": …}`, where `no` tells a refusal from
+a failure. An operation that gives octets
 answers `{"ok": true, "octets": true}` and then frames, each a decimal length, LF, so many octets; length 0 ends them,
 so an answer that was cut short is never taken for whole.
 
@@ -21,6 +22,7 @@ import msgspec
 
 from notqmail.config import Local
 from notqmail.mail.errors import NotqmailError
+from notqmail.queue.operations import OperationError
 from notqmail.system.unix_socket import Peer, UnixServer, connect
 
 _log = logging.getLogger(__name__)
@@ -33,6 +35,10 @@ Operation = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
 class ControlError(NotqmailError):
     """The server answered no, or cannot be asked; the text is one sentence."""
+
+
+class AnsweredNoError(ControlError):
+    """The server could do it and will not: no such message, nothing named."""
 
 
 class ServerDownError(ControlError):
@@ -81,7 +87,7 @@ class ControlServer:
         try:
             result = await self._perform(line)
         except NotqmailError as error:
-            writer.write(_refusal(str(error)))
+            writer.write(_refusal(str(error), no=isinstance(error, OperationError)))
             return
         except Exception:
             _log.exception("control operation failed request=%r", line[:200])
@@ -168,7 +174,8 @@ def _head(answer: BufferedReader) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise ControlError("the server ended without an answer; its log says why") from None
     if not head.get("ok"):
-        raise ControlError(str(head.get("error", "the server said no")))
+        kind = AnsweredNoError if head.get("no") else ControlError
+        raise kind(str(head.get("error", "the server said no")))
     return head
 
 
@@ -176,5 +183,5 @@ def _line(value: Any) -> bytes:
     return msgspec.json.encode(value) + b"\n"
 
 
-def _refusal(error: str) -> bytes:
-    return _line({"ok": False, "error": error})
+def _refusal(error: str, *, no: bool = False) -> bytes:
+    return _line({"ok": False, "error": error, "no": no})

@@ -15,6 +15,7 @@ from notqmail.mail.address import Address
 from notqmail.mail.envelope import Body, Envelope, Notify, Recipient, Ret
 from notqmail.mail.errors import AddressError, NotqmailError
 from notqmail.mail.header import END
+from notqmail.mail.idn import canonical_domain
 from notqmail.mail.reply import Reply
 from notqmail.smtp.chunking import ChunkChecker
 
@@ -105,15 +106,18 @@ def envelope_of(submission: Submission, user: LocalUser, hostname: str, limits: 
     )
 
 
-def _sender(text: str | None, user: LocalUser, hostname: str) -> Address | None:
-    if text == "":
-        return None
-    if text is not None:
-        return _address(text)
+def own_address(user: LocalUser, hostname: str) -> Address:
+    """Give a user's address on this host; by its number when the login name is no local part."""
     try:
         return Address.parse(str(Address(user.name, hostname)))
-    except AddressError:  # a login name that is no local part
-        return Address(f"uid{user.uid}", hostname)
+    except AddressError:
+        return Address(f"uid{user.uid}", canonical_domain(hostname))
+
+
+def _sender(text: str | None, user: LocalUser, hostname: str) -> Address | None:
+    if text is None:
+        return own_address(user, hostname)
+    return _address(text) if text else None
 
 
 def _address(text: str) -> Address:

@@ -1,0 +1,145 @@
+"""What is wrong with an installation, found without starting it: each finding with file, key path and remedy."""
+
+import os
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from notqmail.app import make_rules
+from notqmail.config import Config, load
+from notqmail.mail.errors import ConfigError
+from notqmail.policy.reference import References
+from notqmail.queue.resolution import Kind, Resolution
+from notqmail.queue.route import Router
+from notqmail.system import accounts_edit, privileges
+from notqmail.system.clock import SystemClock
+
+
+class Level(StrEnum):
+    """ERROR: it would not start. WARNING: some mail would not arrive."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong."""
+
+    level: Level
+    file: str
+    key: str
+    problem: str
+    remedy: str
+
+
+def examine(path: Path) -> Iterator[Finding]:
+    """Yield what is wrong with the installation that a configuration file describes."""
+    try:
+        settings = load(path)
+    except ConfigError as error:
+        yield _error(error, path)
+        return
+    yield from _environment(settings)
+    clock = SystemClock()
+    try:
+        router = make_rules(settings, clock, References(clock.now)).router
+    except ConfigError as error:
+        yield _error(error, path)
+        return
+    yield from _domains(settings)
+    yield from _postmaster(settings, router)
+    yield from _aliases(settings, router)
+
+
+def _error(error: ConfigError, path: Path) -> Finding:
+    """Split "FILE: KEY" and "FILE:LINE" of an error."""
+    file, colon, key = error.where.partition(": ")
+    if not colon:
+        head, _, line = error.where.rpartition(":")
+        file, key = (head, f"line {line}") if line.isdigit() else (error.where, "")
+    if not file.startswith("/") and file != str(path):  # a key without its file
+        file, key = str(path), error.where
+    return Finding(Level.ERROR, file, key, error.problem, error.remedy)
+
+
+def _environment(settings: Config) -> Iterator[Finding]:
+    """Whether the process may become its user and write its data. Ports are not tried: they may be in use by the
+    server that runs."""
+    try:
+        privileges.identity(settings)
+    except ConfigError as error:
+        yield _error(error, Path(settings.path))
+    place = settings.data
+    while not place.exists():
+        place = place.parent
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        yield Finding(
+            Level.ERROR,
+            settings.path,
+            "data_dir",
+            f"{place} cannot be written",
+            "give it to the user the server runs as, or run this as that user",
+        )
+
+
+def _domains(settings: Config) -> Iterator[Finding]:
+    if not settings.domains and settings.listen:
+        yield Finding(
+            Level.WARNING,
+            settings.path,
+            "domain",
+            "no domain is ours: all mail from outside is refused",
+            "notqmail domain add DOMAIN",
+        )
+
+
+def _postmaster(settings: Config, router: Router) -> Iterator[Finding]:
+    if not settings.domains:
+        return
+    if not settings.postmaster:
+        yield Finding(
+            Level.WARNING,
+            settings.path,
+            "postmaster",
+            "nobody is named to get mail for postmaster and abuse",
+            f'postmaster = "you@{settings.domains[0]}"',
+        )
+    elif not router.resolve(router.postmaster).accepts:
+        yield Finding(
+            Level.WARNING,
+            settings.path,
+            "postmaster",
+            f"there is no mailbox {router.postmaster}",
+            f"notqmail user add {router.postmaster}",
+        )
+
+
+def _aliases(settings: Config, router: Router) -> Iterator[Finding]:
+    for name, targets in accounts_edit.list_aliases(Path(settings.aliases)):
+        domain = name.rpartition("@")[2]
+        remedy = f"edit the line, or notqmail alias remove {name}"
+        if domain not in settings.domains:
+            yield _alias(settings, name, f"{domain} is not ours", f"notqmail domain add {domain}")
+            continue
+        for target in targets:
+            found = router.resolve(target)
+            if found.kind is Kind.UNKNOWN:
+                yield _alias(settings, name, f"there is no mailbox {target}", remedy)
+            elif found.kind in _TOO_MUCH and found.reply is not None:
+                yield _alias(settings, name, found.reply.text, remedy)
+            elif any(str(node.address) == name for node in _nodes(found)):
+                yield _alias(settings, name, "the alias leads back to itself", remedy)
+
+
+_TOO_MUCH = (Kind.TOO_DEEP, Kind.TOO_MANY)
+
+
+def _nodes(resolution: Resolution) -> Iterator[Resolution]:
+    yield resolution
+    for child in resolution.children:
+        yield from _nodes(child)
+
+
+def _alias(settings: Config, name: str, problem: str, remedy: str) -> Finding:
+    return Finding(Level.WARNING, settings.aliases, name, problem, remedy)
