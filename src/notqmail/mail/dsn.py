@@ -46,6 +46,7 @@ __all__ = [
 MAX_RETURN = 65536  # octets of the message that a report returns; of a larger one the header alone
 
 _NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")  # RFC 6533 §3
+_ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]{1,40}")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 
 
@@ -170,8 +171,8 @@ def _status_part(report: Report) -> bytes:
 
 def _message_fields(report: Report) -> Iterable[tuple[str, str]]:
     """RFC 3464 §2.2."""
-    if report.envid is not None:
-        yield "Original-Envelope-Id", clean(report.envid, MAX_NAME, utf8=report.global_form)
+    if envid := clean(report.envid or "", MAX_NAME, utf8=report.global_form):
+        yield "Original-Envelope-Id", envid
     yield "Reporting-MTA", f"dns; {report.hostname}"
     yield "Arrival-Date", date_time(report.born)
 
@@ -185,10 +186,11 @@ def _recipient_fields(outcome: Outcome, report: Report) -> Iterable[tuple[str, s
     yield "Final-Recipient", typed_address(recipient.address, utf8=utf8).replace(";", "; ", 1)
     yield "Action", outcome.action.value
     yield "Status", status(outcome)
-    if outcome.remote_mta:
-        yield "Remote-MTA", f"dns; {clean(outcome.remote_mta, MAX_NAME)}"
+    mta = clean(outcome.remote_mta, MAX_NAME)
+    if mta:
+        yield "Remote-MTA", f"dns; {mta}"
     # a type that is not registered begins with X- (RFC 3464 §2.1.2)
-    spoken_by = "smtp" if outcome.remote_mta else "X-notqmail"
+    spoken_by = "smtp" if mta else "X-notqmail"
     yield "Diagnostic-Code", f"{spoken_by}; {clean(str(outcome.reply), utf8=utf8)}"
     if outcome.at:
         yield "Last-Attempt-Date", date_time(outcome.at)
@@ -198,11 +200,11 @@ def _recipient_fields(outcome: Outcome, report: Report) -> Iterable[tuple[str, s
 
 
 def _original_recipient(orcpt: str | None, *, utf8: bool) -> str:
-    kind, separator, address = (orcpt or "").partition(";")
-    if not separator:
-        return ""
+    kind, _, address = (orcpt or "").partition(";")
     text = clean(address, MAX_NAME, utf8=True)
-    return f"{clean(kind, 40)}; {text if utf8 or text.isascii() else _addr_xtext(text)}"
+    if not text or _ADDRESS_TYPE.fullmatch(kind) is None:
+        return ""
+    return f"{kind}; {text if utf8 or text.isascii() else _addr_xtext(text)}"
 
 
 def _folded(field: tuple[str, str]) -> str:

@@ -13,10 +13,6 @@ MAX_REPLY = 600  # characters kept of a reply
 MAX_NAME = 255  # characters kept of a server's name, an envelope id, an address type
 WIDTH = 76
 
-# controls, line and paragraph separators, and what reverses the writing direction
-_UNSAFE = re.compile(
-    r"[^\x20-\x7e\u00a0-\u200d\u2010-\u2027\u2030-\u205f\u2070-\ud7ff\ue000-\ufefe\uff00-\U0010ffff]+"
-)
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 
 
@@ -98,7 +94,8 @@ def advice(status_code: str) -> str:
 
 def clean(text: str, limit: int = MAX_REPLY, *, utf8: bool = False) -> str:
     """Make peer text safe for a header or a person: one line, no controls, ASCII unless `utf8`, bounded."""
-    line = " ".join(_UNSAFE.sub(" ", text[: 4 * limit]).split())
+    printable = (sign if sign.isprintable() else " " for sign in text[: 4 * limit])
+    line = " ".join("".join(printable).split())
     line = line if utf8 else _NOT_ASCII.sub("?", line)
     return line if len(line) <= limit else line[: limit - 1] + ("…" if utf8 else "~")
 

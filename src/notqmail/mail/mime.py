@@ -30,7 +30,9 @@ def _encoded(data: bytes, *, eight_bit: bool) -> tuple[str, bytes]:
         return "base64", encodebytes(data).replace(b"\n", b"\r\n")
     if eight_bit:
         return "8bit", data
-    return "quoted-printable", binascii.b2a_qp(data, istext=True)
+    # a soft line break ends as the first line of the data does, and in LF when it has one line
+    quoted = binascii.b2a_qp(data, istext=True).replace(b"\r\n", b"\n")
+    return "quoted-printable", quoted.replace(b"\n", b"\r\n")
 
 
 def _sound(data: bytes) -> bool:
