@@ -19,6 +19,7 @@ from notqmail.system.privileges import (
 
 NOBODY = pwd.getpwnam("nobody")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
+from tests.support.places import open_directory
 
 
 def in_child(program: str, *args: object) -> Any:
@@ -88,18 +89,17 @@ except PermissionError:
 
 @pytest.mark.root
 @as_root
-def test_files_made_afterwards_are_the_users_alone(tmp_path: Path) -> None:
-    _open_the_way(tmp_path)
-    made = tmp_path / "made"
+def test_files_made_afterwards_are_the_users_alone() -> None:
     program = """
 become(look_up('nobody'))
 Path(sys.argv[1]).write_text('x')
 print('null')
 """
-    tmp_path.chmod(0o777)
-    in_child(program, made)
+    with open_directory() as directory:
+        directory.chmod(0o777)
+        in_child(program, directory / "made")
 
-    found = made.stat()
+        found = (directory / "made").stat()
     assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (
         NOBODY.pw_uid,
         NOBODY.pw_gid,
@@ -222,13 +222,6 @@ print(json.dumps([raise_open_files(), hard]))
 
 
 # -- the data directory -----------------------------------------------------------------------------------------
-
-
-def _open_the_way(path: Path) -> None:
-    """Let others through the directories that pytest makes private."""
-    for above in path.parents:
-        if above.stat().st_uid == os.geteuid() and "pytest" in above.name:
-            above.chmod(0o711)
 
 
 @pytest.fixture
