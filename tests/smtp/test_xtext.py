@@ -63,6 +63,20 @@ def test_utf8_orcpt_is_read_in_both_forms() -> None:
     assert decode_orcpt("UTF-8;Ж@b") == "UTF-8;Ж@b"
 
 
+def test_utf8_in_an_rfc822_orcpt_as_postfix_sends_it_is_a_utf8_address() -> None:
+    assert decode_orcpt("rfc822;+D0+B4+D0+B8+D0+BC+D0+B0@example.org") == "utf-8;дима@example.org"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["+D0@example.org", "+C2+85@example.org", "+D0+B4\x01@example.org"],
+    ids=["half a character", "a control", "no xtext"],
+)
+def test_octets_in_an_rfc822_orcpt_that_are_no_printable_utf8_are_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="xtext"):
+        decode_orcpt(f"rfc822;{address}")
+
+
 def test_utf8_orcpt_has_hex_for_what_xtext_and_the_escape_need() -> None:
     assert decode_orcpt(r"utf-8;a\x{2B}b\x{3D}\x{5C}\x{20}@c") == "utf-8;a+b=\\ @c"
 

@@ -8,6 +8,7 @@ import re
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
+_HEXOCTET = re.compile(rb"\+([0-9A-F]{2})")
 _NOT_XCHAR = re.compile(r"[^!-*,-<>-~]")
 _GRAPHIC = re.compile(r"[ -~]*")
 _ADDR_TYPE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")  # atom, RFC 5322 §3.2.3
@@ -45,6 +46,8 @@ def decode_orcpt(value: str) -> str:
         raise ValueError("not type;address")
     if kind.lower() == "utf-8":
         return f"{kind};{_decode_unitext(address)}"
+    if kind.lower() == "rfc822" and (beyond := _utf8_in_xtext(address)) is not None:
+        return f"utf-8;{beyond}"
     return f"{kind};{decode_xtext(address)}"
 
 
@@ -56,6 +59,19 @@ def encode_orcpt(orcpt: str, *, smtputf8: bool) -> str:
         return f"{kind};{encode_xtext(address)}"
     escaped = _NOT_QUCHAR if smtputf8 else _NOT_QCHAR
     return f"{kind};" + escaped.sub(lambda char: f"\\x{{{ord(char[0]):02X}}}", address)
+
+
+def _utf8_in_xtext(text: str) -> str | None:
+    """Read the UTF-8 of an internationalised address as xtext of its octets: no standard form, but what Postfix
+    sends for every such recipient. None for what is plain ASCII or nothing of the kind."""
+    if "+" not in text or _XTEXT.fullmatch(text) is None:
+        return None
+    octets = _HEXOCTET.sub(lambda octet: bytes.fromhex(octet[1].decode()), text.encode())
+    try:
+        decoded = octets.decode()
+    except UnicodeDecodeError:
+        return None
+    return decoded if not decoded.isascii() and decoded.isprintable() else None
 
 
 def _decode_unitext(text: str) -> str:
