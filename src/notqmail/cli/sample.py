@@ -5,7 +5,7 @@ is made of the same facts. A key that keeps its default stands as a comment.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT, Meta
@@ -53,7 +53,7 @@ def describe(section: type[Section] = Config, name: str = "", *, array: bool = F
         if isinstance(inner, type) and issubclass(inner, Section):
             tables.append(describe(inner, field.name, array=inner is not kind))
         elif (section, field.name) != _FILLED_IN:
-            keys.append(Key(field.name, about, field.default))
+            keys.append(Key(field.name, f"{about}{_choices(kind)}", field.default))
     about = " ".join((section.__doc__ or "").split())
     return Table(name, about, array, tuple(keys), tuple(tables))
 
@@ -65,6 +65,12 @@ def _unwrap(kind: Any) -> tuple[Any, str]:
     plain, *notes = get_args(kind)
     about = next((n.description for n in notes if isinstance(n, Meta) and n.description), "")
     return plain, about
+
+
+def _choices(kind: Any) -> str:
+    return (
+        f"; one of {', '.join(map(literal, get_args(kind)))}" if get_origin(kind) is Literal else ""
+    )
 
 
 def render(values: Values) -> str:
