@@ -16,10 +16,10 @@ from notqmail.system.privileges import (
     identity,
     look_up,
 )
+from tests.support.places import open_directory
 
 NOBODY = pwd.getpwnam("nobody")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
-from tests.support.places import open_directory
 
 
 def in_child(program: str, *args: object) -> Any:
