@@ -464,6 +464,8 @@ def serve(path: Path) -> int:
     _make_data_directory(config)
     if who is not None:
         privileges.hand_over(config.data, who)
+        for accounts in (config.users, config.aliases):
+            privileges.let_read(Path(accounts), who)
         privileges.become(who)
     else:
         privileges.harden()

@@ -14,6 +14,7 @@ from notqmail.system.privileges import (
     Identity,
     hand_over,
     identity,
+    let_read,
     look_up,
 )
 from tests.support.places import open_directory
@@ -281,3 +282,47 @@ def test_pipe_in_the_data_directory_does_not_hold_up_the_start(data: Path) -> No
 def test_data_directory_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be given to nobody"):
         hand_over(tmp_path / "no", WHO)
+
+
+@pytest.mark.root
+@as_root
+def test_accounts_of_root_alone_are_opened_to_the_group(tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.write_text("alice@example.org -\n")
+    users.chmod(0o600)
+
+    let_read(users, look_up("nobody"))
+
+    found = users.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (0, NOBODY.pw_gid, 0o640)
+
+
+@pytest.mark.root
+@as_root
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_accounts_that_are_open_already_stay_as_they_are(tmp_path: Path, mode: int) -> None:
+    users = tmp_path / "users"
+    users.write_text("")
+    users.chmod(mode)
+
+    let_read(users, look_up("nobody"))
+
+    assert (users.stat().st_gid, users.stat().st_mode & 0o777) == (0, mode)
+
+
+@pytest.mark.root
+@as_root
+def test_nothing_is_opened_through_a_link(tmp_path: Path) -> None:
+    secret, users = tmp_path / "secret", tmp_path / "users"
+    secret.write_text("x")
+    secret.chmod(0o600)
+    os.link(secret, users)
+
+    let_read(users, look_up("nobody"))
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+    users.unlink()
+    users.symlink_to(secret)
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        let_read(users, look_up("nobody"))
+    let_read(tmp_path / "none", look_up("nobody"))

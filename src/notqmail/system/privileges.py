@@ -1,7 +1,7 @@
 """From root to an ordinary user, with no way back.
 
 Root is needed to bind low ports and for nothing else. The order is: `identity` (names looked up), `raise_open_files`,
-bind the ports, `hand_over` the data directory, `become`. All of it before the first thread is started: what
+bind the ports, `hand_over` the data directory and `let_read` the accounts, `become`. All of it before the first thread is started: what
 `become` sets with prctl(2) holds for the calling thread and those it starts.
 """
 
@@ -113,6 +113,29 @@ def hand_over(data: Path, to: Identity) -> None:
             f"cannot be given to {to.name}: {error.strerror}",
             f"chown -R {to.name} {data}",
         ) from None
+
+
+def let_read(path: Path, to: Identity) -> None:
+    """Let the user's group read a file of root's that only root could read (the accounts). Raises ConfigError.
+
+    A file that others own, or that is open to the group already, stays as it is; so does what is no plain file.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # who reads it says so better
+    except OSError as error:
+        raise ConfigError(
+            str(path), f"cannot be opened: {error.strerror}", f"let {to.name} read it"
+        ) from None
+    try:
+        found = os.fstat(fd)
+        ours = stat.S_ISREG(found.st_mode) and found.st_uid == 0 and found.st_nlink == 1
+        if ours and not found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            os.fchown(fd, 0, to.gid)
+            os.fchmod(fd, stat.S_IMODE(found.st_mode) | stat.S_IRGRP)
+    finally:
+        os.close(fd)
 
 
 def _give(path: Path, to: Identity) -> None:
