@@ -177,6 +177,15 @@ async def test_message_of_our_own_is_not_journalled_here() -> None:
     assert door.journal.records == []
 
 
+async def test_time_each_commit_takes_is_observed() -> None:
+    door, seen = Door(), []
+    intake = Intake(Routes(), door.clock, random.Random(1), committed=seen.append)
+
+    await intake.accept(door.draft(), message(), None)
+
+    assert seen == [0.0]
+
+
 async def test_spool_error_reaches_the_caller_and_nothing_is_kept() -> None:
     door = Door()
     await door.store.close()

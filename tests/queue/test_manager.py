@@ -721,6 +721,22 @@ async def test_claim_that_comes_back_during_the_stop_is_released() -> None:
 
 
 @virtual_time
+async def test_destination_found_to_be_a_dead_one_is_not_tried() -> None:
+    async with QueueWorld() as world:
+        world.wire.say("example.net", UNREACHABLE)
+        world.wire.seconds["example.net"] = 1.0
+        world.wire.lanes = {"example.net": "mx.provider", "other.example": "mx.provider"}
+        for _ in range(INITIAL_WINDOW):
+            await world.send(ALICE, BOB)
+        await asyncio.sleep(10)
+        await world.send(ALICE, "x@other.example")
+        await settle_down()
+
+        assert {entry.hop.nexthop for entry in world.wire.attempts} == {"example.net"}
+        assert (await world.rows(domain="other.example"))[0].due >= EPOCH + FIRST_PAUSE
+
+
+@virtual_time
 async def test_what_waits_in_memory_can_be_had_back() -> None:
     async with QueueWorld() as world:
         world.wire.seconds["example.net"] = HOUR

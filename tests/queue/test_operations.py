@@ -1,15 +1,19 @@
 """What people do with the queue."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from notqmail.mail.address import Address
-from notqmail.mail.envelope import Notify, Recipient, Ret
+from notqmail.mail.entry import QueueFilter, QueueRow, Routed
+from notqmail.mail.envelope import Envelope, Notify, Recipient, Ret
 from notqmail.mail.errors import AddressError
+from notqmail.mail.hop import Hop
+from notqmail.mail.message import Mark, Message, Octets
 from notqmail.queue.operations import OperationError, Operations
+from notqmail.store.memory import MemoryStore
 from tests.support.clock import EPOCH, settle_down, virtual_time
 from tests.support.queue_world import CONTENT, QueueWorld
 from tests.support.transports import ACCEPTED, GREYLISTED
@@ -93,6 +97,38 @@ async def test_show_writes_notify_never_and_a_null_sender() -> None:
 
         assert shown["sender"] == ""
         assert shown["recipients"][0]["notify"] == "NEVER"
+
+
+@virtual_time
+async def test_show_names_the_folder_that_judgement_chose() -> None:
+    async with QueueWorld() as world:
+        bob = Recipient(Address.parse(BOB))
+        envelope = Envelope(None, (bob,))
+        message = Message(envelope, Octets(CONTENT), marks={bob: Mark("Junk")})
+        await world.store.draft().commit(
+            Routed("M1", message, (Hop("smtp", "example.net"),), EPOCH)
+        )
+
+        assert (await ask(world, "queue_show", id="M1"))["recipients"][0]["folder"] == "Junk"
+
+
+class Vanishing(MemoryStore):
+    """A store whose recipients are delivered while they are looked at."""
+
+    async def find(self, which: QueueFilter, limit: int = 1000) -> Sequence[QueueRow]:
+        return []
+
+
+@virtual_time
+async def test_show_tells_what_it_can_of_a_recipient_that_is_gone_meanwhile() -> None:
+    async with QueueWorld() as world:
+        id = await deferred(world)
+        world.store.find = Vanishing(world.clock).find  # type: ignore[method-assign]
+
+        [recipient] = (await ask(world, "queue_show", id=id))["recipients"]
+
+        assert recipient["recipient"] == BOB
+        assert "state" not in recipient
 
 
 @virtual_time

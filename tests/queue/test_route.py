@@ -222,6 +222,15 @@ def test_literal_of_somebody_else_is_remote() -> None:
     assert not routes.is_local("[192.0.2.9]")
 
 
+def test_nobody_claims_an_address_unless_told_to() -> None:
+    directory = MemoryDirectory(["example.org"], ["alice@example.org"])
+    routes = Router(
+        directory, Config(hostname="mx.example.org", domain=(Domain(name="example.org"),))
+    )
+
+    assert hops(routes, "alice@[192.0.2.1]") == ["smtp:[192.0.2.1]"]
+
+
 def test_no_domain_is_local_for_it_means_our_postmaster() -> None:
     assert router().is_local("")
 

@@ -19,16 +19,16 @@ from typing import Any
 from notqmail.config import Queue
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry
-from notqmail.mail.errors import SpoolError, StaleTokenError
+from notqmail.mail.errors import SpoolError
 from notqmail.mail.outcome import Outcome
-from notqmail.mail.reply import Reply
 from notqmail.ports import Clock, Journal, Store, Transport
 from notqmail.queue.attempt import Attempts
 from notqmail.queue.bounce import Reporter
-from notqmail.queue.conclude import BROKEN, delayed, feedback_of, must_tell, next_telling
+from notqmail.queue.conclude import delayed, feedback_of
 from notqmail.queue.plan import Job, Lane, Plan, Pool
 from notqmail.queue.refused import TRANSPORT as REFUSED
 from notqmail.queue.refused import RefusedTransport
+from notqmail.queue.returns import Parked, Returns
 
 PAGE = 100  # entries claimed at once
 HEARTBEAT = 900.0  # seconds between looks at the wall clock
@@ -45,15 +45,6 @@ class Statistics:
     active: int
     local: int
     remote: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Parked:
-    """An entry of a dead destination: not tried before `due`, because of `reason`."""
-
-    entry: Entry
-    reason: Reply
-    due: float
 
 
 class Manager:
@@ -82,8 +73,7 @@ class Manager:
         )
         self._plan = Plan(queue)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._overflow: list[Entry] = []
-        self._parked: list[_Parked] = []
+        self._returns = Returns(store, clock, queue)
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._stop = asyncio.Event()
@@ -99,7 +89,7 @@ class Manager:
         store, and is claimed again when there is."""
         for entry in entries:
             if self._stop.is_set() or not self._plan.admits(entry.hop):
-                self._overflow.append(entry)
+                self._returns.overflow([entry])
                 self._wake.set()
             else:
                 self._keep(entry)
@@ -111,7 +101,7 @@ class Manager:
 
     async def let_go(self, ids: frozenset[str]) -> None:
         """Give back to the store what waits in memory of these messages, so that it can be edited there."""
-        self._overflow += self._plan.take_ids(ids)
+        self._returns.overflow(self._plan.take_ids(ids))
         await self._give_back()
         self._wake.set()
 
@@ -129,7 +119,7 @@ class Manager:
         it may have delivered, and the next start treats it so."""
         self._stop.set()
         self._wake.set()
-        self._overflow += self._plan.take_all()
+        self._returns.overflow(self._plan.take_all())
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace)
             for task in late:
@@ -165,7 +155,7 @@ class Manager:
             skip, limit = self._plan.skip(), min(PAGE, room)
             page = await self._store.claim(self._clock.now(), limit, skip)
             if self._stop.is_set():
-                self._overflow += page
+                self._returns.overflow(page)
             else:
                 for entry in page:
                     self._keep(entry)
@@ -180,32 +170,13 @@ class Manager:
 
     async def _give_back(self) -> None:
         """Release what is not kept; settle what is parked but must be told of."""
-        overflow, self._overflow = self._overflow, []
-        parked, self._parked = self._parked, []
-        now = self._clock.now()
-        groups: dict[float | None, list[Entry]] = {None: overflow} if overflow else {}
-        tell = []
-        for item in parked:
-            if must_tell(item.entry, now, self._queue) and not self._stop.is_set():
-                tell.append(item)
-            else:
-                due = min(item.due, next_telling(item.entry, self._queue))
-                groups.setdefault(due, []).append(item.entry)
-        if tell:
+        if not self._stop.is_set() and (tell := self._returns.untold()):
             self._spawn(self._tell(tell))
-        while groups:
-            when, entries = groups.popitem()
-            try:
-                await self._store.release(entries, when)
-            except StaleTokenError as error:
-                _log.warning("released late error=%r", str(error))
-            except SpoolError:
-                self._overflow += [e for group in (entries, *groups.values()) for e in group]
-                raise
-            if when is not None:
-                self._wake_at(when)
+        due = await self._returns.flush()
+        if due is not None:
+            self._wake_at(due)
 
-    async def _tell(self, parked: Sequence[_Parked]) -> None:
+    async def _tell(self, parked: Sequence[Parked]) -> None:
         """Record attempts that were not worth making: their time is up, or their sender must hear of the delay."""
         for item in parked:
             outcomes = delayed(item.entry, item.reason, self._clock.now())
@@ -221,8 +192,7 @@ class Manager:
             self._plan.add(entry)
 
     def _park(self, lane: Lane, entries: Sequence[Entry]) -> None:
-        reason = lane.reason or BROKEN
-        self._parked += [_Parked(entry, reason, lane.dead_until) for entry in entries]
+        self._returns.park(lane, entries)
         self._wake.set()
 
     def _start(self) -> None:
