@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tests.support.places import open_directory
 from tests.support.programs import ROOT, Ran
@@ -170,7 +171,8 @@ class Server:
         )
 
     def maildir(self, user: str = "alice", domain: str = DOMAIN) -> Path:
-        return self.directory / "data" / "mail" / domain / user / "Maildir"
+        named = quote(user, safe="+")  # what is not ASCII is percent-encoded, octet by octet
+        return self.directory / "data" / "mail" / domain / named / "Maildir"
 
     def mail(self, user: str = "alice") -> list[bytes]:
         """The messages in new/ of a user of DOMAIN, oldest first."""
