@@ -467,6 +467,7 @@ def serve(path: Path) -> int:
         for accounts in (config.users, config.aliases):
             privileges.let_read(Path(accounts), who)
         privileges.become(who)
+        privileges.check_python(who)
     else:
         privileges.harden()
     output = log.setup(config.log.level, config.log.json, config.log.backlog)

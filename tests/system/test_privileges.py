@@ -326,3 +326,24 @@ def test_nothing_is_opened_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be opened"):
         let_read(users, look_up("nobody"))
     let_read(tmp_path / "none", look_up("nobody"))
+
+
+@pytest.mark.root
+@as_root
+def test_a_python_that_the_user_cannot_read_is_named(tmp_path: Path) -> None:
+    program = """
+import notqmail.system.privileges as privileges
+who = look_up('nobody')
+hidden = Path(sys.argv[1])
+hidden.mkdir(mode=0o700)
+os.__file__ = privileges.__file__ = str(hidden / 'os.py')
+os.setuid(who.uid)
+try:
+    privileges.check_python(who)
+except ConfigError as error:
+    print(json.dumps(str(error)))
+"""
+    said = in_child(program, tmp_path / "hidden")
+
+    assert f"nobody cannot read {tmp_path}/hidden" in said
+    assert "install notqmail where every user can read it" in said

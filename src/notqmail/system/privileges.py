@@ -176,6 +176,18 @@ def become(who: Identity) -> None:
             )
 
 
+def check_python(who: Identity) -> None:
+    """Raise ConfigError when the user we have become cannot read the Python that runs us: modules that are imported
+    later would be missing."""
+    for name in {str(Path(os.__file__).parent), str(Path(__file__).parent)}:
+        if not os.access(name, os.R_OK | os.X_OK):
+            raise ConfigError(
+                "user",
+                f"{who.name} cannot read {name}, where this program is installed",
+                "install notqmail where every user can read it, such as /opt/notqmail",
+            )
+
+
 def harden() -> None:
     """What holds for every user: files are ours alone, no program we start gains rights, no core with mail in it."""
     os.umask(UMASK)
