@@ -134,7 +134,9 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         with journaled() as disk:
-            version = run([postfix_program("postconf"), "-d", "-h", "mail_version"]).output.strip()
+            version = run([postfix_program("postconf"), "-d", "-h", "mail_version"]).output.split()[
+                -1
+            ]
             print(
                 f"W1, {arguments.messages} messages of {OCTETS} octets per run, one per connection, end to end"
             )
