@@ -5,7 +5,6 @@ what is wrong on stderr in one sentence. A command returns its status; None is 0
 """
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -82,9 +81,6 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
         return _fail("stopped")
-    except BrokenPipeError:  # the reader has seen enough: `notqmail queue list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
     except Exception as error:
         if debugging():
             raise

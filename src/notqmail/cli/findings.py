@@ -123,13 +123,14 @@ def _aliases(settings: Config, router: Router) -> Iterator[Finding]:
             yield _alias(settings, name, f"{domain} is not ours", f"notqmail domain add {domain}")
             continue
         for target in targets:
-            found = router.resolve(target)
-            if found.kind is Kind.UNKNOWN:
+            nodes = list(_nodes(router.resolve(target)))
+            too_much = next((node.reply for node in nodes if node.kind in _TOO_MUCH), None)
+            if nodes[0].kind is Kind.UNKNOWN:
                 yield _alias(settings, name, f"there is no mailbox {target}", remedy)
-            elif found.kind in _TOO_MUCH and found.reply is not None:
-                yield _alias(settings, name, found.reply.text, remedy)
-            elif any(str(node.address) == name for node in _nodes(found)):
+            elif any(node.entry == name for node in nodes):
                 yield _alias(settings, name, "the alias leads back to itself", remedy)
+            elif too_much is not None:
+                yield _alias(settings, name, too_much.text, remedy)
 
 
 _TOO_MUCH = (Kind.TOO_DEEP, Kind.TOO_MANY)
