@@ -4,9 +4,11 @@ Recipients are not validated here: as with any sendmail the message is taken, an
 report. A program that sends to ten people and made one typing error has sent to nine.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
+from notqmail.log import event
 from notqmail.mail.envelope import Envelope
 from notqmail.mail.message import Message
 from notqmail.mail.reply import Reply
@@ -15,6 +17,8 @@ from notqmail.policy.settle import settle_verdicts
 from notqmail.policy.transaction import Peer, Session, Transaction
 from notqmail.policy.verdict import Defer, Reject
 from notqmail.ports import Clock, Draft, Store
+
+_log = logging.getLogger("notqmail.queue")
 
 LISTENER = "local"
 _NOWHERE = Peer("", 0, "", 0)
@@ -58,7 +62,19 @@ class Submission:
         if refusal is not None:
             draft.discard()
             return refusal
-        return Reply(250, "2.0.0", f"queued as {await self._door.accept(draft, message, txn)}")
+        reply = Reply(250, "2.0.0", f"queued as {await self._door.accept(draft, message, txn)}")
+        event(
+            _log,
+            "accepted",
+            s=txn.session.id,
+            m=txn.id,
+            user=user,
+            sender=str(txn.sender or ""),
+            recipients=len(txn.recipients),
+            size=draft.size,
+            reply=str(reply),
+        )
+        return reply
 
     def _transaction(self, user: str, envelope: Envelope) -> Transaction:
         self._serial += 1
