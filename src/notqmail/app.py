@@ -495,7 +495,7 @@ def _make_data_directory(config: Config) -> None:
 async def offline_operations(config: Config) -> AsyncIterator[Operations]:
     """What the command line does to the queue when no server runs. Raises ConfigError when one does."""
     clock = SystemClock()
-    rules = make_rules(config, clock, References(clock.now))
+    rules = await asyncio.to_thread(make_rules, config, clock, References(clock.now))
     store = await SqliteStore.start(config.data, config.queue, clock)
     journal = SqliteJournal(config.data / "journal.sqlite", config.journal, clock)
     try:

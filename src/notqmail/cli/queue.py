@@ -34,7 +34,7 @@ class Span(click.ParamType[float]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         try:
-            return seconds(str(value))
+            return float(seconds(str(value)))
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
 
@@ -59,6 +59,7 @@ def filter_of(
     sender: str | None, to: str | None, domain: str | None, older: float | None
 ) -> Filter:
     """Give what the options said as the fields of QueueFilter."""
+    sender = "" if sender == "<>" else sender
     given = {"sender": sender, "recipient": to, "domain": domain, "older": older}
     return {name: value for name, value in given.items() if value is not None}
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 from notqmail.cli.command import RefusedError
 from notqmail.config import Config
-from notqmail.queue.operations import OperationError
+from notqmail.queue.operations import OperationError, Operations
 from notqmail.system.control import AnsweredNoError, ServerDownError, call, stream
 
 Arguments = Mapping[str, Any]
@@ -37,34 +39,45 @@ def fetch(settings: Config, op: str, args: Arguments, write: Callable[[bytes], o
 def _by_hand(
     settings: Config, op: str, args: Arguments, write: Callable[[bytes], object] | None
 ) -> Any:
-    _become_owner(settings)
+    from notqmail import app  # noqa: PLC0415  all of the server: slow, and needed only when none runs
+
     try:
-        return asyncio.run(_perform(settings, op, args, write))
+        with _as_owner(settings.data):
+            return asyncio.run(_perform(app.offline_operations(settings), op, args, write))
     except OperationError as no:
         raise RefusedError(str(no)) from None
 
 
 async def _perform(
-    settings: Config, op: str, args: Arguments, write: Callable[[bytes], object] | None
+    opened: AbstractAsyncContextManager[Operations],
+    op: str,
+    args: Arguments,
+    write: Callable[[bytes], object] | None,
 ) -> Any:
-    from notqmail import app  # noqa: PLC0415  all of the server: slow, and needed only when none runs
-
-    async with app.offline_operations(settings) as operations:
+    async with opened as operations:
         result = await operations.table[op](args)
-        if write is None or not isinstance(result, AsyncIterator):
+        if write is None:
             return result
         async for chunk in result:
             write(chunk)
         return None
 
 
-def _become_owner(settings: Config) -> None:
-    """As root, be who owns the data: a file made by root would shut the server out of its own queue."""
-    os.umask(0o077)
-    if os.geteuid() != 0 or not settings.data.exists():
-        return
-    owner = settings.data.stat()
-    if owner.st_uid != 0:
-        os.setgroups([])
-        os.setegid(owner.st_gid)
-        os.seteuid(owner.st_uid)
+@contextmanager
+def _as_owner(data: Path) -> Iterator[None]:
+    """Be who owns the data, as root: a file made by root would shut the server out of its own queue. What is made is
+    for the owner alone."""
+    umask, groups, gid = os.umask(0o077), os.getgroups(), os.getegid()
+    owner = data.stat() if os.geteuid() == 0 and data.exists() else None
+    try:
+        if owner is not None and owner.st_uid != 0:
+            os.setgroups([])
+            os.setegid(owner.st_gid)
+            os.seteuid(owner.st_uid)
+        yield
+    finally:
+        if owner is not None and owner.st_uid != 0:
+            os.seteuid(0)
+            os.setegid(gid)
+            os.setgroups(groups)
+        os.umask(umask)
