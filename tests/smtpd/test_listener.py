@@ -94,9 +94,6 @@ class NoIPv6(socket.socket):
         super().__init__(family, *args, **options)
 
 
-@pytest.mark.xfail(
-    raises=OSError, reason="socket() stands outside the `try` of listener._bind: a traceback"
-)
 def test_a_machine_without_ipv6_is_told_so_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", NoIPv6)
 

@@ -37,22 +37,24 @@ def bind(binds: Sequence[str], key: str) -> list[socket.socket]:
 def _bind(text: str, key: str) -> socket.socket:
     host, port = endpoint(text)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # IPPROTO_TCP by name: without it asyncio leaves Nagle on, 40 ms for every reply
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((host, port))
-        # listen here, not at serve: of two servers started at once, exactly one gets the port
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        remedy = _REMEDY.get(error.errno or 0, "correct `bind`")
-        reason = error.strerror or str(error)
-        raise ConfigError(key, f"cannot listen on {text}: {reason}", remedy) from None
-    return sock
+    with contextlib.ExitStack() as undo:
+        try:
+            # IPPROTO_TCP by name: without it asyncio leaves Nagle on, 40 ms for every reply
+            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            undo.callback(sock.close)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((host, port))
+            # listen here, not at serve: of two servers started at once, exactly one gets the port
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+        except OSError as error:
+            remedy = _REMEDY.get(error.errno or 0, "correct `bind`")
+            reason = error.strerror or str(error)
+            raise ConfigError(key, f"cannot listen on {text}: {reason}", remedy) from None
+        undo.pop_all()
+        return sock
 
 
 class Listener:
