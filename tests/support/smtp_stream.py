@@ -26,7 +26,7 @@ class StreamClient:
         while True:
             try:
                 octets = await self._reader.readline()
-            except ConnectionResetError:
+            except ConnectionError:
                 octets = b""
             line = octets.decode("utf-8", "backslashreplace").rstrip("\r\n")
             self.lines.append(line)
