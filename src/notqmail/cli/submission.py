@@ -36,6 +36,7 @@ from notqmail.system.submission import LocalUser, NotifyWord, Submission, own_ad
 from notqmail.system.unix_socket import user_name
 
 IN_MEMORY = 1 << 20  # octets of a message before it goes to a temporary file
+NOBODY = "no recipients: name them here, or with -t in To, Cc or Bcc of the message"
 DROPPED = Reply(250, "2.0.0", "no server runs: the message waits for its start")
 
 
@@ -65,6 +66,8 @@ class Wanted:
 def submit(settings: Config, wanted: Wanted, source: BinaryIO) -> Reply:
     """Hand in the message that `source` gives; the reply says what became of it. Raises MessageError when it cannot be
     sent as it is, NotAcceptedError when it can neither be handed in nor left."""
+    if not (wanted.recipients or wanted.from_header):
+        raise NoRecipientsError(NOBODY)  # before somebody at a terminal types a message
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as spool:
         submission = _read(settings, wanted, source, spool)
         size = spool.tell()
@@ -176,7 +179,7 @@ def _recipients(settings: Config, wanted: Wanted, header: Sequence[Field]) -> Se
             raise MessageError(f"{each.unreadable[0][:80]!r} is no address; nothing was sent")
     found = tuple(dict.fromkeys(address for each in lists for address in each.addresses))
     if not found:
-        raise NoRecipientsError("no recipients: name them, or in To, Cc or Bcc of the message")
+        raise NoRecipientsError(NOBODY)
     return found
 
 
