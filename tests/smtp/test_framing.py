@@ -65,6 +65,12 @@ def test_a_line_too_long_ends_at_a_bare_lf_too() -> None:
     assert read(b"x" * 40 + b"\nNOOP\r\n", limit=16) == [TooLong(), Line(b"NOOP")]
 
 
+@pytest.mark.parametrize("line", [b"bdat 5\n", b"BDAT " + b"0" * 20, b"Bdat 1\r2\r\n", b"BDAT\r\n"])
+def test_a_spoiled_line_still_tells_its_verb(line: bytes) -> None:
+    (event,) = read(line, limit=16)
+    assert event.verb == b"BDAT"
+
+
 def test_the_limit_may_change_between_lines() -> None:
     reader = LineReader(16)
     reader.feed(b"x" * 10 + b"\r\n" + b"y" * 30 + b"\r\n")

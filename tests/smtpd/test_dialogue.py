@@ -16,8 +16,9 @@ from notqmail.mail.message import Mark
 from notqmail.mail.reply import Reply
 from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Peer, Session
-from notqmail.policy.verdict import ACCEPT, Defer, Quarantine, Reject
-from notqmail.smtpd.dialogue import Dialogue
+from notqmail.policy.verdict import ACCEPT, Defer, Quarantine, Reject, Verdict
+from notqmail.smtpd.dialogue import TURN, Dialogue
+from tests.support.clock import FakeClock
 from tests.support.smtpd import Intake, NullStore, Observer, Records, service
 
 
@@ -376,6 +377,16 @@ async def test_an_oversize_chunk_is_refused_at_once_and_what_follows_has_no_tran
     assert talk.intake.accepted == []
 
 
+@pytest.mark.parametrize("line", [b"BDAT 8\n", b"BDAT 0" + b"0" * 5000 + b"8\r\n", b"BDAT \r8\r\n"])
+async def test_content_after_a_spoiled_bdat_is_never_taken_for_commands(line: bytes):
+    talk = await addressed()
+
+    replies = await talk.say(line + b"QUIT\r\n\r\n")
+
+    assert [reply[:3] for reply in replies] == ["500"]
+    assert talk.dialogue.closed
+
+
 # limits
 
 
@@ -404,6 +415,31 @@ async def test_too_many_recipients_are_put_off():
     assert [line[:9] for line in replies[-3:]] == ["250 2.1.5", "452 4.5.3", "452 4.5.3"]
 
 
+async def test_who_goes_on_sending_what_is_put_off_is_sent_away():
+    talk = await greeted(limits=Limits(recipients=100))
+    rcpt = b"RCPT TO:<alice@example.org>\r\n"
+
+    replies = await talk.say(b"MAIL FROM:<a@example.net>\r\n" + rcpt * 300)
+
+    assert [line[:3] for line in replies] == ["250"] * 101 + ["452"] * 101 + ["421"]
+    assert talk.dialogue.closed
+
+
+async def test_a_long_pipeline_lets_other_sessions_have_their_turn():
+    clock = FakeClock()
+    talk = await greeted(clock=clock, stages=[Busy(clock)])
+    rcpt = b"RCPT TO:<alice@example.org>\r\n"
+
+    talk.dialogue.feed(b"MAIL FROM:<a@example.net>\r\n" + rcpt * 10)
+    turns = 0
+    while (work := talk.dialogue.advance()) is not None:
+        await work
+        turns += 1
+
+    assert turns == 10
+    assert b"".join(talk.dialogue.out).count(b"250 2.1.5 ") == 10
+
+
 async def test_too_many_errors_end_the_session():
     talk = await greeted(limits=Limits(errors=3))
 
@@ -417,6 +453,14 @@ async def test_too_many_commands_that_move_no_mail_end_the_session():
     talk = await greeted(limits=Limits(commands=10))
 
     replies = await talk.say(b"NOOP\r\n" * 12)
+
+    assert [line[:3] for line in replies] == ["250"] * 9 + ["421"]
+
+
+async def test_empty_chunks_move_no_mail():
+    talk = await addressed(limits=Limits(commands=10))
+
+    replies = await talk.say(b"BDAT 0\r\n" * 12)
 
     assert [line[:3] for line in replies] == ["250"] * 9 + ["421"]
 
@@ -453,6 +497,17 @@ async def test_a_utf8_recipient_needs_smtputf8_on_mail():
 
 
 # judgement
+
+
+class Busy:
+    """A stage that takes a whole turn for each recipient, without waiting."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+
+    def on_rcpt(self, *_: Any) -> Verdict:
+        self.clock.advance(TURN)
+        return ACCEPT
 
 
 class Judge:

@@ -294,6 +294,25 @@ def test_who_talks_before_a_delayed_banner_is_known_as_early():
     run(scenario())
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_what_was_said_before_the_banner_is_answered_after_it(ended: bool):
+    async def scenario() -> None:
+        line = House(greet_delay=5.0).connect()
+        line.protocol.data_received(ADDRESSED)
+        if ended:
+            line.protocol.eof_received()
+
+        await asyncio.sleep(6)
+
+        assert line.replies()[0] == "220 mx.ex"
+        assert line.replies()[-2:] == ["250 2.1.0", "250 2.1.5"]
+        assert line.closed is ended
+        line.abort()
+        await asyncio.sleep(0)
+
+    run(scenario())
+
+
 class Breaks:
     """An intake with a bug."""
 

@@ -4,7 +4,9 @@ Feed octets, then take events with `next` until it gives None. What is buffered 
 fed since. Each octet is looked at once, however the stream is cut.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+VERB = 4  # octets
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,19 +15,24 @@ class Line:
 
     octets: bytes
 
+    @property
+    def verb(self) -> bytes:
+        """The first octets, in upper case: enough to know a verb of RFC 5321 by."""
+        return self.octets[:VERB].upper()
+
 
 @dataclass(frozen=True, slots=True)
 class TooLong:
     """A line over the limit. It is told once, when the limit is passed; the rest, up to its LF, is thrown away."""
+
+    verb: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class BadEnding:
     """A line with a bare CR in it, or ended by a bare LF. It has been consumed up to its LF."""
 
-
-_TOO_LONG = TooLong()
-_BAD_ENDING = BadEnding()
+    verb: bytes = field(default=b"", compare=False)
 
 
 class LineReader:
@@ -63,14 +70,14 @@ class LineReader:
         if over:
             self._discarding = True
             self._searched = len(buffer) if at < 0 else at
-            return _TOO_LONG
+            return TooLong(self._verb(start))
         if at < 0:
             self._searched = len(buffer)
             return None
         self._start = self._searched = at + 1
         line = bytes(buffer[start : at - 1]) if at > start else b""
         if at == start or buffer[at - 1] != 0x0D or b"\r" in line:
-            return _BAD_ENDING
+            return BadEnding(self._verb(start))
         return Line(line)
 
     def take_rest(self) -> bytes:
@@ -78,6 +85,9 @@ class LineReader:
         rest = bytes(self._buffer[self._start :])
         self._clear()
         return rest
+
+    def _verb(self, start: int) -> bytes:
+        return bytes(self._buffer[start : start + VERB]).upper()
 
     def _discard(self) -> bool:
         """Throw away to the end of the line; say whether it was there."""

@@ -12,6 +12,7 @@ A message that is being committed cannot be taken back by a client that hangs up
 whatever happens to the connection, and what was answered to nobody is still delivered (RFC 5321 §4.1.1.4).
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -33,6 +34,8 @@ from notqmail.smtp.framing import BadEnding, Line, LineReader, TooLong
 from notqmail.smtpd import replies
 from notqmail.smtpd.receiver import Chunked, ChunkInput, DataInput, Reception, spool_reply
 from notqmail.smtpd.service import Service
+
+TURN = 0.02  # seconds of work on one pipeline before other sessions have theirs
 
 _log = logging.getLogger("notqmail.smtpd")
 
@@ -57,7 +60,7 @@ class Dialogue:
         self._reception: Reception | None = None
         self._chunked: Chunked | None = None
         self._body: DataInput | ChunkInput | None = None
-        self._errors = 0
+        self._errors = self._deferrals = 0
         self._idle_commands = 0
         self._began = service.clock.now()
 
@@ -84,7 +87,10 @@ class Dialogue:
         return self._body is not None
 
     def advance(self) -> Work | None:
-        """Work off the input until it is used up (None) or something must be awaited."""
+        """Work off the input until it is used up (None) or something must be awaited: a pipeline that keeps us
+        busy for TURN lets the other sessions have theirs."""
+        clock = self._service.clock
+        enough = clock.monotonic() + TURN
         while not self.closed:
             if self._body is not None:
                 if not self._input:
@@ -101,6 +107,8 @@ class Dialogue:
                     self._lines.feed(self._input.popleft())
                     continue
                 work = self._answer(self._command(event))
+                if work is None and clock.monotonic() >= enough:
+                    work = asyncio.sleep(0)
             if work is not None:
                 return work
         return None
@@ -142,22 +150,25 @@ class Dialogue:
             self.close(reply)
             return
         self.out.append(reply.wire)
+        limits = self._service.limits
         if reply.code >= 500:
             self._errors += 1
-            if self._errors >= self._service.limits.errors:
-                self.close(replies.TOO_MANY_ERRORS)
+        elif reply.code >= 400:
+            self._deferrals += 1
+        # who sends more recipients than fit has that many put off without being at fault (RFC 5321 §4.5.3.1.10)
+        if self._errors >= limits.errors or self._deferrals > limits.recipients:
+            self.close(replies.TOO_MANY_ERRORS)
 
     # commands
 
     def _command(self, event: Line | TooLong | BadEnding) -> Answer:
-        if isinstance(event, TooLong):
-            return replies.LINE_TOO_LONG
-        if isinstance(event, BadEnding):
-            return replies.BAD_ENDING
-        command = parse_command(event.octets, self._service.offered)
-        if not isinstance(command, Reply):
-            return _HANDLERS[type(command)](self, command)
-        if event.octets[:4].upper() != b"BDAT":
+        if isinstance(event, Line):
+            command = parse_command(event.octets, self._service.offered)
+            if not isinstance(command, Reply):
+                return _HANDLERS[type(command)](self, command)
+        else:
+            command = replies.LINE_TOO_LONG if isinstance(event, TooLong) else replies.BAD_ENDING
+        if event.verb != b"BDAT":
             return command
         # Nothing says how many octets of content follow, and they must not be taken for commands
         self.out.append(command.wire)
@@ -325,7 +336,8 @@ class Dialogue:
         if refusal is not None:
             return self._refuse_form(txn, refusal, "form")
         if not body.last:
-            return Reply(250, "2.0.0", f"{reception.size} octets so far")
+            reply = Reply(250, "2.0.0", f"{reception.size} octets so far")
+            return self._idly(reply) if body.empty else reply
         return self._keep(txn, reception)
 
     async def _keep(self, txn: Transaction, reception: Reception) -> Reply:
@@ -347,7 +359,7 @@ class Dialogue:
             return self._refuse_form(txn, spool_reply(error), "store")
         service.counts.accepted(service.listener)
         self.accepted += 1
-        self._errors = self._idle_commands = 0
+        self._errors = self._deferrals = self._idle_commands = 0
         self._txn = None
         reply = Reply(250, "2.0.0", f"queued as {queue_id}")
         _tell("accepted", txn, str(reply), reception.size)

@@ -109,6 +109,7 @@ class DataInput:
     """The octets after DATA, up to CRLF.CRLF (RFC 5321 §4.1.1.4)."""
 
     last = True
+    empty = False
 
     def __init__(self, reception: Reception, limits: Limits, repair_bare_lf: bool) -> None:
         self.reception = reception
@@ -136,6 +137,7 @@ class ChunkInput:
 
     def __init__(self, size: int, last: bool, into: "Chunked | Reply") -> None:
         self.last = last
+        self.empty = not size
         self.rest = b""
         self._left = size
         self._into = into

@@ -124,7 +124,8 @@ class SmtpSession(asyncio.Protocol):
         self._opened = True
         self._timer = None
         self._arm()
-        self._run(self._dialogue.open())
+        # who talked before the banner is answered after it, and waits for nothing more
+        self._run(self._dialogue.open() or self._dialogue.advance())
 
     def _advance(self) -> None:
         assert self._dialogue is not None
