@@ -1,5 +1,8 @@
 """Which IP addresses are this machine's."""
 
+import errno
+import socket
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
@@ -7,19 +10,36 @@ import pytest
 from notqmail.system.addresses import is_our_text, is_ours
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1", "127.8.9.10"])
-def test_loopback_is_ours(text: str) -> None:
-    assert is_ours(ip_address(text))
-    assert is_our_text(text)
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> Iterator[None]:
+    is_ours.cache_clear()
+    yield
+    is_ours.cache_clear()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9", "::ffff:127.0.0.1"])
+def test_loopback_is_ours(address: str) -> None:
+    assert is_our_text(address)
 
 
 @pytest.mark.parametrize(
-    "text", ["192.0.2.1", "2001:db8::1", "0.0.0.0", "::", "224.0.0.1", "ff02::1"]
+    "address",
+    ["192.0.2.1", "0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1", "2001:db8::1", "mx"],
 )
-def test_others_and_nobodys_are_not(text: str) -> None:
-    assert not is_ours(ip_address(text))
+def test_what_nobody_here_would_receive_is_not_ours(address: str) -> None:
+    assert not is_our_text(address)
 
 
-@pytest.mark.parametrize("text", ["mx.example.org", "", "127.0.0.1 ", "[127.0.0.1]"])
-def test_what_is_no_address_is_not_ours(text: str) -> None:
-    assert not is_our_text(text)
+def test_a_moment_without_descriptors_is_not_remembered_as_a_no(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class NoneLeft(socket.socket):
+        def __init__(self, *_: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as short:
+        short.setattr(socket, "socket", NoneLeft)
+        with pytest.raises(OSError, match="Too many"):
+            is_ours(ip_address("127.0.0.1"))
+
+    assert is_ours(ip_address("127.0.0.1"))
