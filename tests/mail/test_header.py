@@ -86,6 +86,15 @@ def test_fields_are_put_into_a_message_without_a_header() -> None:
     assert edited([prepend(b"X: 1\r\n"), append(b"Y: 2\r\n")], b"\r\nb") == b"X: 1\r\nY: 2\r\n\r\nb"
 
 
+@pytest.mark.parametrize("fold", [b" by evil\r\n", b"\tx\r\n\r\nb", b" "])
+def test_a_fold_at_the_start_does_not_go_on_in_our_field(fold: bytes) -> None:
+    assert edited([prepend(b"X: 1\r\n")], fold) == b"X: 1\r\n\r\n" + fold
+    assert edited([prepend(b"X: 1\r\n"), append(b"Y: 2\r\n")], fold) == (
+        b"X: 1\r\nY: 2\r\n\r\n" + fold
+    )
+    assert edited([remove(b"x")], fold) == fold
+
+
 def test_fields_are_put_into_a_message_without_anything() -> None:
     assert edited([prepend(b"X: 1\r\n")], b"") == b"X: 1\r\n"
     assert edited([append(b"X: 1\r\n")], b"") == b"X: 1\r\n"

@@ -10,6 +10,9 @@ from typing import Literal
 
 END = b"\r\n\r\n"
 MAX_HEADER = 262_144  # octets looked at for the end of the header before the rest counts as body
+# A fold at the very start has no field to belong to: such a message has no header, and what we put on top of it must
+# not go on in words of its author
+_FOLDS = (b" ", b"\t")
 _FTEXT = bytes(range(33, 127)).replace(b":", b"")  # RFC 5322 §3.6.8
 
 
@@ -93,11 +96,13 @@ class HeaderEditor:
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next octets; give what is ready."""
         if self._held is None:
-            if self._before:
-                ready, self._before = [self._before, chunk], b""
-                return ready
+            if self._before and chunk:
+                before, self._before = self._before, b""
+                return [before, b"\r\n", chunk] if chunk.startswith(_FOLDS) else [before, chunk]
             return [chunk]
         self._held += chunk
+        if self._held.startswith(_FOLDS):
+            return self._edit(0, b"\r\n")
         if self._held.startswith(b"\r\n") or END in self._held:
             return self._edit(header_end(self._held))
         # a header too large: its end is taken to be before the last field that has begun
@@ -112,12 +117,13 @@ class HeaderEditor:
         ready, self._before = ([self._before] if self._before else []), b""
         return ready
 
-    def _edit(self, end: int) -> list[bytes]:
+    def _edit(self, end: int, separator: bytes = b"") -> list[bytes]:
         held, self._held = self._held or b"", None
         header, rest = held[:end], held[end:]
         if self._removals:
             header = self._remove(header)
-        pieces = [self._before, header, self._after, rest]
+        added = self._before or self._after
+        pieces = [self._before, header, self._after, separator if added else b"", rest]
         self._before = b""
         return [piece for piece in pieces if piece]
 
@@ -142,5 +148,5 @@ def edited(edits: Iterable[HeaderEdit], content: bytes) -> bytes:
 
 
 def edited_size(edits: Iterable[HeaderEdit]) -> int:
-    """Octets that the edits add, at most: an append may have to end the last line."""
-    return sum(len(e.field) + 2 * (e.kind == "append") for e in edits if e.kind != "remove")
+    """Octets that the edits add, at most: an append may have to end the last line, any of them its own header."""
+    return sum(len(e.field) + 2 for e in edits if e.kind != "remove")
