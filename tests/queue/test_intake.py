@@ -16,7 +16,7 @@ from notqmail.mail.message import Content, HeaderEdit, Mark, Message, Octets
 from notqmail.mail.reply import Reply
 from notqmail.policy.header_text import HeaderText
 from notqmail.policy.transaction import Peer, Session, Transaction
-from notqmail.queue.intake import Intake, OnQueue, unedited
+from notqmail.queue.intake import TURN, Intake, OnQueue, unedited
 from notqmail.queue.refused import refused_hop
 from notqmail.store.memory import MemoryDraft, MemoryStore
 from tests.support.clock import EPOCH, FakeClock, settle_down
@@ -119,6 +119,46 @@ async def test_recipient_that_two_ways_lead_to_is_there_once() -> None:
 
     assert routed.message.envelope.recipients == (CAROL, BOB)
     assert len(routed.hops) == 2
+
+
+@pytest.mark.parametrize(("transport", "deliveries"), [("local", 1), ("smtp", 2)])
+async def test_two_spellings_are_one_recipient_where_they_are_one_mailbox(
+    transport: str, deliveries: int
+) -> None:
+    class Mailbox:
+        def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]:
+            return [(recipient, Hop(transport, "bob@example.net"))]
+
+    intake = Intake(Mailbox(), FakeClock(), random.Random(1))
+    bob = Recipient(Address("BOB", "example.net"))
+
+    routed = await intake.prepare(message(BOB, bob), None)
+
+    assert len(routed.message.envelope.recipients) == len(routed.hops) == deliveries
+
+
+async def test_many_large_aliases_keep_nobody_waiting() -> None:
+    clock, turns = FakeClock(), 0
+
+    class Large:
+        def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]:
+            clock.advance(TURN)
+            return [(recipient, Hop("smtp", "example.net"))]
+
+    async def somebody_else() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    other = asyncio.create_task(somebody_else())
+    everybody = [Recipient(Address(f"u{n}", "example.net")) for n in range(10)]
+
+    routed = await Intake(Large(), clock, random.Random(1)).prepare(message(*everybody), None)
+
+    other.cancel()
+    assert len(routed.hops) == 10
+    assert turns >= 9
 
 
 async def test_mark_on_an_alias_holds_for_all_its_targets() -> None:

@@ -7,7 +7,7 @@ recipients. `accept` also commits; then the message is ours, whatever becomes of
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -28,6 +28,9 @@ _log = logging.getLogger("notqmail.queue")
 
 OnQueue = Callable[[Transaction | None, Message], Message | Awaitable[Message]]
 OnEntries = Callable[[Sequence[Entry]], None]
+
+TURN = 0.02  # seconds of routing before others have their turn
+LOCAL_TRANSPORT = "local"
 
 NOBODY: Mapping[Recipient, Reply] = MappingProxyType({})
 
@@ -78,14 +81,29 @@ class Intake:
         if inspect.isawaitable(edited):
             edited = await edited
         if txn is None:
-            return self.route(edited, id or self.new_id())
-        return self.route(edited, id or txn.id, txn.dropped)
+            return await self._route(edited, id or self.new_id(), NOBODY)
+        return await self._route(edited, id or txn.id, txn.dropped)
 
-    def route(
-        self, message: Message, id: str, dropped: Mapping[Recipient, Reply] = NOBODY
-    ) -> Routed:
-        """Route a message as it is; the `dropped` recipients to where a report comes from."""
-        expanded = _merged(self._router, message, dropped)
+    def route(self, message: Message, id: str) -> Routed:
+        """Route a message as it is."""
+        found: Found = {}
+        for _ in _expand(self._router, message, NOBODY, found):
+            pass
+        return self._routed(message, id, found)
+
+    async def _route(self, message: Message, id: str, dropped: Mapping[Recipient, Reply]) -> Routed:
+        """Route a message, the `dropped` recipients to where a report comes from; a thousand large aliases keep
+        nobody waiting."""
+        found: Found = {}
+        enough = self._clock.monotonic() + TURN
+        for _ in _expand(self._router, message, dropped, found):
+            if self._clock.monotonic() >= enough:
+                await asyncio.sleep(0)
+                enough = self._clock.monotonic() + TURN
+        return self._routed(message, id, found)
+
+    def _routed(self, message: Message, id: str, found: "Found") -> Routed:
+        expanded = list(found.values())
         envelope = message.envelope
         recipients = tuple(recipient for recipient, _, _ in expanded)
         if recipients != envelope.recipients:
@@ -145,24 +163,22 @@ class Intake:
 
 
 Expanded = tuple[Recipient, Hop, Recipient]
+Found = dict[tuple[object, Hop], Expanded]
 
 
-def _merged(
-    router: Routes, message: Message, dropped: Mapping[Recipient, Reply]
-) -> Sequence[Expanded]:
-    """Give the recipients with their hops and what each was expanded from. One that several lead to is there once,
-    as the first of them has it."""
-    envelope = message.envelope
-    if len(envelope.recipients) == 1 and not dropped:
-        only = envelope.recipients[0]
-        return [(recipient, hop, only) for recipient, hop in router.route(only)]
-    found: dict[object, Expanded] = {}
-    for asked in envelope.recipients:
+def _expand(
+    router: Routes, message: Message, dropped: Mapping[Recipient, Reply], found: Found
+) -> Iterator[None]:
+    """Find the recipients with their hops and what each was expanded from, a recipient at each step. One that several
+    lead to is there once, as the first of them has it."""
+    for asked in message.envelope.recipients:
         told = dropped.get(asked)
         for recipient, hop in router.route(asked) if told is None else [(asked, refused_hop(told))]:
-            key = (recipient.address, hop)
-            found.setdefault(key, (recipient, hop, asked))
-    return list(found.values())
+            # how a mailbox of ours is spelled is ours to say; elsewhere it is not (RFC 5321 §2.4)
+            address = recipient.address
+            who = address.fold if hop.transport == LOCAL_TRANSPORT else address
+            found.setdefault((who, hop), (recipient, hop, asked))
+        yield
 
 
 def _marks(message: Message, expanded: Sequence[Expanded]) -> dict[Recipient, Mark]:
