@@ -11,7 +11,6 @@ import asyncio
 import os
 import resource
 import statistics
-import subprocess
 import time
 from pathlib import Path
 
