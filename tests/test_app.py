@@ -16,6 +16,7 @@ from notqmail.config import load
 from notqmail.mail.address import Address
 from notqmail.mail.envelope import Envelope, Recipient
 from notqmail.mail.errors import ConfigError
+from notqmail.system.descriptors import open_files
 from notqmail.system.submission import LocalUser
 
 CONFIG = """
@@ -162,6 +163,18 @@ async def test_a_reload_says_what_needs_a_restart(home: Path):
         (home / "notqmail.toml").write_text(changed)
 
         assert await server.reload() == ["queue", "listen"]
+
+
+async def test_sessions_never_take_the_last_descriptor(
+    home: Path, caplog: pytest.LogCaptureFixture
+):
+    config = home / "notqmail.toml"
+    limits = "[listen.limits]\nconnections = 100000000\n\n[[domain]]"
+    config.write_text(CONFIG.replace("[[domain]]", limits))
+
+    async with serving(home) as (server, _):
+        assert server.listeners["mx"].service.limits.connections < open_files()
+    assert "open files allows fewer connections" in caplog.text
 
 
 async def test_health_and_metrics_are_served_while_it_runs(home: Path, unused_tcp_port: int):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from msgspec.structs import replace
 
 from notqmail import log
 from notqmail.config import Config, Limits, Listen, endpoint, load
@@ -59,7 +60,7 @@ from notqmail.queue.submit import Submission
 from notqmail.smtpd.listener import Listener, bind
 from notqmail.smtpd.service import Service
 from notqmail.store.sqlite import SqliteStore
-from notqmail.system import drop, privileges
+from notqmail.system import descriptors, drop, privileges
 from notqmail.system.accounts import TextDirectory
 from notqmail.system.addresses import is_our_text, is_ours
 from notqmail.system.clock import SystemClock
@@ -342,7 +343,7 @@ class Server:
             listener=listen.name,
             kind=listen.kind,
             hostname=self.rules.config.hostname,
-            limits=listen.limits,
+            limits=self._fitting(listen.limits),
             repair_bare_lf=listen.repair_bare_lf,
             greet_delay=listen.greet_delay,
             disagreement=Disagreement(listen.disagreement),
@@ -355,6 +356,21 @@ class Server:
             new_id=self.intake.new_id,
             new_ref=self.references,
         )
+
+    def _fitting(self, limits: Limits) -> Limits:
+        """As many connections as leave descriptors for everything else."""
+        part = descriptors.share(self.rules.config, descriptors.open_files())
+        if part == 1.0:
+            return limits
+        room = max(1, int(limits.connections * part))
+        _log.warning(
+            "the limit of open files allows fewer connections open_files=%d connections=%d configured=%d remedy=%r",
+            descriptors.open_files(),
+            room,
+            limits.connections,
+            "raise it (LimitNOFILE, ulimit -n), or lower listen.limits.connections",
+        )
+        return replace(limits, connections=room)
 
     async def reload(self) -> Sequence[str]:
         """Take over the configuration file as it is now, if it is valid: sessions at work keep their rules, new ones
