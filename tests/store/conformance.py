@@ -355,6 +355,16 @@ class StoreConformance:
         with pytest.raises(StaleTokenError):
             await store.settle(new, outcomes(new))
 
+    async def test_a_child_whose_id_is_taken_records_nothing(self, store: Store) -> None:
+        (entry,) = await put(store, routed("0AB"))
+        await put(store, routed("0CD"))
+
+        with pytest.raises(SpoolError):
+            await store.settle(entry, outcomes(entry), children=[routed("0CD")])
+
+        await store.settle(entry, outcomes(entry))
+        assert [row.id for row in await store.find(EVERYTHING)] == ["0CD"]
+
     # release
 
     async def test_release_gives_back_without_an_attempt(self, store: Store) -> None:
@@ -421,6 +431,7 @@ class StoreConformance:
             (QueueFilter(held=True), ["0C"]),
             (QueueFilter(held=False), ["0A", "0A", "0B"]),
             (QueueFilter(domain="example.org", sender="sender@example.com"), ["0A"]),
+            (QueueFilter(domain="example.org", recipient="@example.net"), []),
         ],
     )
     async def test_find_matches_every_field_that_is_set(

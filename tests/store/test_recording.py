@@ -153,8 +153,10 @@ def test_the_recorded_trace_is_the_one_strace_sees(tmp_path: Path) -> None:
     recorded.mkdir()
     traced.mkdir()
     ran = subprocess.run(
-        [strace, "-f", "-y", "-s", "0", "-e", f"trace={CALLS}", "-o", str(output)]
-        + [sys.executable, "-m", __name__, str(traced)],
+        [
+            *(strace, "-f", "-y", "-s", "0", "-e", f"trace={CALLS}", "-o", str(output)),
+            *(sys.executable, "-m", __name__, str(traced)),
+        ],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry, Routed
 from notqmail.mail.envelope import Envelope, Recipient
+from notqmail.mail.errors import SpoolError
 from notqmail.mail.hop import Hop
 from notqmail.mail.message import Content, Message, Octets
 from notqmail.mail.outcome import Action, Outcome
@@ -43,10 +44,14 @@ async def put(store: Store, item: Routed, chunk: int = 65536) -> Sequence[Entry]
     draft = store.draft()
     whole = item.message.content.whole
     assert whole is not None
-    for start in range(0, len(whole), chunk):
-        writing = draft.write(whole[start : start + chunk])
-        if writing is not None:
-            await writing
+    try:
+        for start in range(0, len(whole), chunk):
+            writing = draft.write(whole[start : start + chunk])
+            if writing is not None:
+                await writing
+    except SpoolError:
+        draft.discard()
+        raise
     message = Message(
         item.message.envelope, draft.content(), item.message.edits, item.message.marks
     )

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 READ = 4  # chunks read at a time
 _ID = re.compile(r"[0-9A-Za-z_-]{2,64}")
+_DIRECTORY = re.compile(r"tmp|[0-9A-Za-z_-]{2}")  # others, lost+found for one, are not ours
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -102,7 +103,10 @@ class Spill:
         with disk_errors():
             self._files.sync(self._descriptor)
             self._close()
-            self.path = self._blobs.place(self.path, id)
+            target = self._blobs.make_place(id)
+            self._files.rename(self.path, target)
+            self.path = target
+            self._files.sync_directory(target.parent)
 
     def drop(self) -> None:
         """Remove it, in place or not; never raises."""
@@ -131,22 +135,36 @@ class Blobs:
     def path(self, id: str) -> Path:
         """Where the content of message `id` is."""
         if _ID.fullmatch(id) is None:
-            raise ValueError(f"not a queue id: {id!r}")
+            raise SpoolError(f"{id!r} is no queue id, and names no file")
         return self.root / id[-2:] / id
 
     def spill(self) -> Spill:
         """Begin a blob; the file is made by its first write."""
         return Spill(self, self._temporary / str(next(self._numbers)))
 
-    def place(self, file: Path, id: str, *, keep_old: bool = False) -> Path:
-        """Give a synced file its name, durably. `keep_old`: as a second name, for a message that shares content."""
+    def make_place(self, id: str) -> Path:
+        """Give the path of a new blob, in a directory that is there and on disk."""
         target = self.path(id)
         if target.exists():  # a rename would replace another message's content
             raise FileExistsError(errno.EEXIST, "there already", str(target))
-        self._make_shard(target.parent)
-        (self.files.link if keep_old else self.files.rename)(file, target)
-        self.files.sync_directory(target.parent)
+        shard = target.parent
+        if shard.name not in self._shards:
+            self.files.make_directory(shard)
+            self.files.sync_directory(self.root)  # even when another thread made it just now
+            self._shards.add(shard.name)
         return target
+
+    def share(self, file: Path, id: str) -> Path | None:
+        """Make the content of another message that of message `id` too, under a second name. None: this file
+        system has no such thing. Raises SpoolError."""
+        with disk_errors():
+            target = self.make_place(id)
+            try:
+                self.files.link(file, target)
+            except OSError:
+                return None
+            self.files.sync_directory(target.parent)
+            return target
 
     def remove_all(self, ids: Iterable[str]) -> None:
         """Remove the content of messages that are gone; what cannot be removed now is at the next start."""
@@ -155,12 +173,6 @@ class Blobs:
                 self.files.remove(self.path(id))
             except OSError as error:
                 log.warning("content of m=%s stays until the next start: %s", id, error.strerror)
-
-    def _make_shard(self, shard: Path) -> None:
-        if shard.name not in self._shards:
-            self.files.make_directory(shard)
-            self.files.sync_directory(self.root)  # even when another thread made it just now
-            self._shards.add(shard.name)
 
     def prepare(self) -> None:
         """Make what is not there. A server that was killed may have made it without it being on disk yet."""
@@ -173,7 +185,7 @@ class Blobs:
         """Remove temporary files and content no message refers to; give the ids whose content is missing."""
         expected = {self.path(id) for id in referenced}
         present: set[Path] = set()
-        for directory in self.files.names(self.root):
+        for directory in filter(_DIRECTORY.fullmatch, self.files.names(self.root)):
             self._shards.add(directory)
             for name in self.files.names(self.root / directory):
                 path = self.root / directory / name

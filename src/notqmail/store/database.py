@@ -1,7 +1,9 @@
 """The connection to the queue's database: how it is opened, and what its errors mean."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -48,7 +50,11 @@ Connect = Callable[[Path], Database]
 
 
 def connect(path: Path) -> Database:
-    """Open a database file, made when missing; the connection may move between threads, one at a time."""
+    """Open a database file, made when missing; the connection may move between threads, one at a time.
+
+    Nobody else may read it, wherever it stands: SQLite gives its other files the same mode.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     return sqlite3.connect(
         path,
         timeout=BUSY_TIMEOUT,
@@ -91,13 +97,20 @@ def trouble(error: sqlite3.Error) -> SpoolError:
     return SpoolError(f"{what} ({error})", full=code == sqlite3.SQLITE_FULL)
 
 
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn sqlite3.Error into SpoolError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise trouble(error) from error
+
+
 def snapshot(database: Database, query: Callable[[Database], T]) -> T:
     """Run a query that sees one state of the queue; raise SpoolError when it cannot."""
-    try:
+    with database_errors():
         database.execute("BEGIN")
         try:
             return query(database)
         finally:
             database.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise trouble(error) from error

@@ -56,11 +56,8 @@ class Files:
             os.close(descriptor)
 
     def names(self, path: Path) -> Sequence[str]:
-        """What is in a directory; nothing when it is not there."""
-        try:
-            return sorted(entry.name for entry in path.iterdir())
-        except FileNotFoundError:
-            return ()
+        """What is in a directory."""
+        return sorted(entry.name for entry in path.iterdir())
 
     def free(self, path: Path) -> int:
         """Octets that may still be written to the file system of `path`."""

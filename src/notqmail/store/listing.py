@@ -51,9 +51,9 @@ class Condition(NamedTuple):
 
 def condition(which: QueueFilter, now: float) -> Condition:
     """Turn a filter into SQL; raise AddressError when it names no address."""
-    parts = dict(_conditions(which, now))
-    parameters = tuple(value for values in parts.values() for value in values)
-    return Condition(" AND ".join(parts) or "1", parameters)
+    parts = list(_conditions(which, now))
+    parameters = tuple(value for _, values in parts for value in values)
+    return Condition(" AND ".join(sql for sql, _ in parts) or "1", parameters)
 
 
 def _conditions(which: QueueFilter, now: float) -> Iterator[tuple[str, tuple[Any, ...]]]:

@@ -5,6 +5,7 @@ The kernel drops the lock with the process, however it dies, so there is no stal
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from notqmail.mail.errors import ConfigError
@@ -27,8 +28,6 @@ class DataLock:
             raise ConfigError(str(file), f"cannot be opened ({error.strerror})", remedy) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
@@ -37,8 +36,9 @@ class DataLock:
                 f"another notqmail (process {holder}) is using this data directory",
                 "stop it first, or let this one use another data_dir",
             ) from None
-        except OSError:  # a full disk only costs the number in the message
-            pass
+        with suppress(OSError):  # a full disk costs no more than the number in the message
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         return cls(descriptor)
 
     def release(self) -> None:

@@ -216,7 +216,7 @@ class MemoryStore:
         now: float,
     ) -> Sequence[QueueRow]:
         rows = []
-        found = self._matching(which, self._clock.now())
+        found = self._matching(which, now)
         acted = {id(slot): slot.state in _ACTS_ON[action] for slot, _ in found}
         for slot, pending in found:
             if not acted[id(slot)] and slot.state != ACTIVE:

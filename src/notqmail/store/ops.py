@@ -27,7 +27,10 @@ EARLIEST = "SELECT min(due) FROM entry WHERE state = 0 AND destination = ?"
 DESTINATIONS = "SELECT due, name FROM destination WHERE due <= ? ORDER BY due, name"
 DUE = f"""SELECT {ENTRY} FROM entry WHERE state = 0 AND destination = ? AND due <= ?
     ORDER BY due, id LIMIT ?"""
-TAKE = "UPDATE entry SET state = 1, token = ? WHERE id = ? AND destination = ?"
+LEASE = "UPDATE entry SET state = 1, token = ? WHERE id = ? AND destination = ?"
+ONE_MESSAGE = f"SELECT {MESSAGE} FROM message WHERE id = ?"
+RECIPIENTS = f"SELECT {RECIPIENT} FROM recipient WHERE id = ? AND destination = ? ORDER BY n"
+BY_DUE = "SELECT due, name FROM destination ORDER BY due, name"
 
 
 class Taken(NamedTuple):
@@ -160,20 +163,15 @@ def _until(name: str, following: tuple[float, str], now: float) -> float:
 
 def _lease(database: Database, row: Row) -> Taken:
     id, destination, _, token, *_ = row
-    database.execute(TAKE, (token + 1, id, destination))
-    message = database.execute(f"SELECT {MESSAGE} FROM message WHERE id = ?", (id,)).fetchone()
-    return Taken((*row[:3], token + 1, *row[4:]), message, recipients(database, id, destination))
-
-
-def recipients(database: Database, id: str, destination: str) -> Sequence[Row]:
-    """Give the pending recipients of an entry as RECIPIENT, in the envelope's order."""
-    query = f"SELECT {RECIPIENT} FROM recipient WHERE id = ? AND destination = ? ORDER BY n"
-    return database.execute(query, (id, destination)).fetchall()
+    database.execute(LEASE, (token + 1, id, destination))
+    message = database.execute(ONE_MESSAGE, (id,)).fetchone()
+    recipients = database.execute(RECIPIENTS, (id, destination)).fetchall()
+    return Taken((*row[:3], token + 1, *row[4:]), message, recipients)
 
 
 def next_due(database: Database, skip: Collection[str]) -> float | None:
     """Give the earliest due of what waits, `skip` left out."""
-    for due, name in database.execute("SELECT due, name FROM destination ORDER BY due, name"):
+    for due, name in database.execute(BY_DUE):
         if name not in skip:
             return float(due)
     return None
@@ -221,7 +219,7 @@ def stale(claims: Iterable[Claim]) -> StaleTokenError:
 
 def pending_recipients(database: Database, id: str) -> tuple[Row, Sequence[Row]] | None:
     """Give a message as MESSAGE with all its pending recipients as RECIPIENT; None when it is not there."""
-    message = database.execute(f"SELECT {MESSAGE} FROM message WHERE id = ?", (id,)).fetchone()
+    message = database.execute(ONE_MESSAGE, (id,)).fetchone()
     if message is None:
         return None
     query = f"SELECT {RECIPIENT} FROM recipient WHERE id = ? ORDER BY n"

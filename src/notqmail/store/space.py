@@ -6,6 +6,7 @@ from pathlib import Path
 
 from notqmail.mail.errors import SpoolError
 from notqmail.ports import Clock
+from notqmail.store.blobs import disk_errors
 from notqmail.store.files import Files
 
 LIFE = 1.0  # seconds a look is good for
@@ -22,22 +23,24 @@ class FreeSpace:
         self._free = least
         self._looked = float("-inf")
         self._looking: Future[None] | None = None
+        self._trouble: SpoolError | None = None
 
     def refresh(self) -> None:
         """Start a look when the last one is too old; never waits."""
         now = self._clock.monotonic()
-        if now - self._looked >= LIFE and self._looking is None:
+        if now - self._looked >= LIFE and (self._looking is None or self._looking.done()):
             self._looked = now
             self._looking = self._pool.submit(self._look)
 
     async def wait_known(self) -> None:
         """Wait for the look that is under way, if one is."""
-        looking = self._looking
-        if looking is not None:
-            await asyncio.wrap_future(looking)
+        if self._looking is not None and not self._looking.done():
+            await asyncio.shield(asyncio.wrap_future(self._looking))
 
     def check(self) -> None:
-        """Raise SpoolError(full) when there is too little."""
+        """Raise SpoolError(full) when there is too little, SpoolError when nobody can say."""
+        if self._trouble is not None:
+            raise self._trouble
         if self._free < self._least:
             raise SpoolError(
                 f"{self._free >> 20} MB are free for the queue, queue.free_space asks for "
@@ -47,6 +50,8 @@ class FreeSpace:
 
     def _look(self) -> None:
         try:
-            self._free = self._files.free(self._path)
-        finally:
-            self._looking = None
+            with disk_errors():
+                self._free = self._files.free(self._path)
+            self._trouble = None
+        except SpoolError as error:
+            self._trouble = error

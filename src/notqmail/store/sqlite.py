@@ -104,7 +104,7 @@ class SqliteStore:
         delay_told: bool = False,
     ) -> Sequence[Entry]:
         rest = progress_of(entry, outcomes, next_due, delay_told)
-        placed = [(child, await self._place(child)) for child in children]
+        placed = await self._place_all(children)
         packed = [pack(child, content.whole) for child, content in placed]
         born = [new for child, content in placed for new in split(child, content)]
         claim = _claim(entry)
@@ -123,10 +123,10 @@ class SqliteStore:
             gone = await self._writer.submit(record, lambda _: self._give_back(born))
         except SpoolError as error:
             if error.full or isinstance(error, StaleTokenError):
-                await self._remove([c.id for c, content in placed if content.whole is None])
+                await self._remove_files(placed)
             raise
         if gone and entry.message.content.whole is None:
-            await self._remove([entry.id])
+            await self._in_files(self._blobs.remove_all, [entry.id])
         return born
 
     async def release(self, entries: Sequence[Entry], due: float | None = None) -> None:
@@ -162,7 +162,7 @@ class SqliteStore:
                 partial(listing.edit, page=page, action=action, now=now)
             )
             rows.extend(edited.rows)
-            await self._remove(edited.files)
+            await self._in_files(self._blobs.remove_all, edited.files)
         return rows
 
     async def next_due(self, skip: Sequence[str] = ()) -> float | None:
@@ -195,16 +195,23 @@ class SqliteStore:
         )
         return entries
 
+    async def _place_all(self, children: Sequence[Routed]) -> Sequence[tuple[Routed, Content]]:
+        """Put the content of messages made here where their entries will find it: all of it, or SpoolError."""
+        placed: list[tuple[Routed, Content]] = []
+        try:
+            for child in children:
+                placed.append((child, await self._place(child)))
+        except SpoolError:
+            await self._remove_files(placed)
+            raise
+        return placed
+
     async def _place(self, child: Routed) -> Content:
-        """Put the content of a message made here where its entries will find it."""
         content = child.message.content
         if isinstance(content, BlobContent):  # a forward: one file with two names
-            place = partial(self._blobs.place, keep_old=True)
-            try:
-                path = await self._in_files(place, content.path, child.id)
+            path = await self._in_files(self._blobs.share, content.path, child.id)
+            if path is not None:
                 return BlobContent(path, content.size, self._home.pool)
-            except OSError:  # a file system without links: copy it
-                pass
         draft = SqliteDraft(self._home)
         try:
             async for chunk in content.chunks():
@@ -231,10 +238,10 @@ class SqliteStore:
             claims = [_claim(entry) for entry in entries]
             self._writer.submit(lambda db: ops.release(db, claims, None))
 
-    async def _remove(self, ids: Sequence[str]) -> None:
-        """Remove the files of messages that are gone."""
-        if ids:
-            await self._in_files(self._blobs.remove_all, ids)
+    async def _remove_files(self, placed: Sequence[tuple[Routed, Content]]) -> None:
+        """Undo _place_all."""
+        ids = [child.id for child, content in placed if content.whole is None]
+        await self._in_files(self._blobs.remove_all, ids)
 
     async def _in_files(self, function: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._home.pool, function, *args)

@@ -1,14 +1,13 @@
 """Opening the queue: lock, schema, and the cleaning up after whatever ended the last run. Blocks."""
 
 import logging
-import sqlite3
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from notqmail.mail.errors import SpoolError
 from notqmail.store import ops
 from notqmail.store.blobs import Blobs, disk_errors
-from notqmail.store.database import Connect, Database, set_up_reader, set_up_writer, trouble
+from notqmail.store.database import Connect, Database, database_errors, set_up_reader, set_up_writer
 from notqmail.store.files import Files
 from notqmail.store.lock import DataLock
 from notqmail.store.migrate import steps, upgrade
@@ -31,24 +30,20 @@ def open_files(path: Path, files: Files, connect: Connect, *, lock: bool) -> Ope
     """Open the queue in the data directory `path`. Raises ConfigError when it is in use, SpoolError."""
     held = DataLock.acquire(path) if lock else None
     blobs = Blobs(path / "blobs", files)
-    opened: list[Database] = []
-    try:
-        with disk_errors():
+    with ExitStack() as undo:
+        if held is not None:
+            undo.callback(held.release)
+        with disk_errors(), database_errors():
             blobs.prepare()
             writer = connect(path / DATABASE)
-            opened.append(writer)
+            undo.callback(writer.close)
             set_up_writer(writer)
             upgrade(writer, steps())
             _clean_up(writer, blobs)
             reader = connect(path / DATABASE)
-            opened.append(reader)
+            undo.callback(reader.close)
             set_up_reader(reader)
-    except (sqlite3.Error, SpoolError) as error:
-        for database in opened:
-            database.close()
-        if held is not None:
-            held.release()
-        raise trouble(error) if isinstance(error, sqlite3.Error) else error from error
+        undo.pop_all()
     return Opened(held, writer, reader, blobs)
 
 

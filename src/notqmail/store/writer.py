@@ -9,6 +9,7 @@ An operation that raises SpoolError must have changed nothing; its neighbours go
 that only the culprit fails. Hence an operation may run twice and must do nothing but use the connection.
 """
 
+import asyncio
 import logging
 import sqlite3
 import threading
@@ -62,7 +63,7 @@ class Writer:
         if not self._closed:
             self._closed = True
             self._queue.put(None)
-            await self._loop.run_in_executor(None, self._thread.join)
+            await asyncio.to_thread(self._thread.join)
 
     def _main(self) -> None:
         more = True
@@ -92,7 +93,7 @@ class Writer:
             results = self._together(batch)
             self.trouble = None
             return results
-        except sqlite3.IntegrityError:
+        except sqlite3.IntegrityError:  # one of them is to blame, not the disk
             pass
         except sqlite3.Error as error:
             return self._failed(batch, error)
@@ -132,11 +133,8 @@ class Writer:
             self._roll_back()
 
     def _roll_back(self) -> None:
-        if self._database.in_transaction:
-            try:
-                self._database.execute("ROLLBACK")
-            except sqlite3.Error:  # SQLite rolls back by itself when it must
-                log.exception("rollback failed")
+        if self._database.in_transaction:  # not when SQLite has rolled back by itself
+            self._database.execute("ROLLBACK")
 
     def _failed(self, batch: Sequence[Op], error: sqlite3.Error) -> list[Any]:
         self.trouble = trouble(error)
