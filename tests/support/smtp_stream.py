@@ -6,6 +6,8 @@ async with connected(port) as client:
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator
 
 ADDRESSED = (
@@ -63,7 +65,9 @@ class StreamClient:
         self._writer.write_eof()
 
     def reset(self) -> None:
-        """Be gone, without a word."""
+        """Be gone, without a word (RST)."""
+        sock = self._writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     async def close(self) -> None:
