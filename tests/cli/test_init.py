@@ -1,6 +1,7 @@
 """init: what it makes, what it says, and that it never overwrites."""
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from notqmail.cli.home import Home
 from notqmail.config import load
 from notqmail.system import accounts_edit, passwords
 from tests.support.commands import init, notqmail
@@ -222,3 +224,26 @@ def test_wrong_words_make_nothing(tmp_path: Path, arguments: list[str], sentence
     ended = notqmail("init", tmp_path / "x", *arguments)
 
     assert (ended.status, sentence in ended.err, (tmp_path / "x").exists()) == (2, True, False)
+
+
+@pytest.mark.root
+def test_what_the_server_reads_belongs_to_whom_it_becomes(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    nobody = pwd.getpwnam("nobody")
+    home = Home(
+        directory=tmp_path / "x",
+        hostname="mx.example.org",
+        domains=["example.org"],
+        accounts={},
+        binds=["127.0.0.1:25"],
+        web=[],
+        dev=True,
+        user="nobody",
+    )
+
+    home.make()
+
+    assert load(tmp_path / "x" / "notqmail.toml").user == "nobody"
+    for name in ("notqmail.toml", "users", "aliases", "tls", "tls/key.pem"):
+        assert (tmp_path / "x" / name).stat().st_uid == nobody.pw_uid

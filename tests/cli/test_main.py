@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from notqmail import __version__
 from notqmail.cli import COMMANDS, group
 from tests.support.commands import init, notqmail
 
@@ -145,6 +146,10 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     os.close(write)
 
     assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_the_version_is_told() -> None:
+    assert notqmail("--version").out == f"notqmail {__version__}\n"
 
 
 def test_the_programs_are_installed_under_their_names() -> None:

@@ -1,12 +1,14 @@
 """queue: what waits is shown and changed, here on the store of a server that does not run."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from tests.support.commands import Ended, init, notqmail
+from tests.support.places import open_directory
 from tests.support.queued import CONTENT, TRACE, put
 
 FIRST, SECOND, THIRD = "DC1AAAAAAAAAAA", "DC1BBBBBBBBBBB", "DC1CCCCCCCCCCC"
@@ -168,3 +170,22 @@ def test_a_filter_that_is_none_is_one_sentence(config: Path, filters: list[str])
 
     assert ended.status == 2
     assert ended.err.count("\n") == 1
+
+
+@pytest.mark.root
+def test_root_leaves_no_file_that_the_server_could_not_write(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a directory away")
+    with open_directory() as directory:
+        config = init(directory / "x")
+        data = config.parent / "data"
+        os.chown(data, 65534, 65534)
+        for name in ("users", "aliases"):
+            config.with_name(name).chmod(0o644)
+
+        assert queue(config, "list").out == "the queue is empty\n"
+
+        made = [path for path in data.iterdir() if path.name not in ("drop", "refused")]
+        assert made
+        assert {(path.stat().st_uid, path.stat().st_mode & 0o077) for path in made} == {(65534, 0)}
+    assert os.geteuid() == 0

@@ -5,6 +5,8 @@ import os
 import pwd
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from notqmail.mail.errors import ConfigError, NotqmailError, SpoolError
 from notqmail.mail.reply import Reply
 from notqmail.system.drop import DropDirectory, leave, prepare
 from notqmail.system.submission import RefusedError, Submission
+from tests.support.places import open_directory
 from tests.support.submitting import Submissions
 
 HOST = "mx.example.org"
@@ -64,6 +67,43 @@ def test_a_dropped_file_is_readable_by_the_server_under_a_name_nobody_guesses(da
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert len(path.name.partition("-")[2]) == 32
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from notqmail.system.drop import leave
+from notqmail.system.submission import Submission
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+directory = Path(sys.argv[1])
+leave(directory, Submission(("bob@example.net",)), 4, [b"\\r\\n\\r\\n"])
+try:
+    print("listed", os.listdir(directory))
+except PermissionError:
+    print("cannot look")
+"""
+
+
+async def _collect(data: Path, queue: Submissions) -> int:
+    return await dropped(data, queue).collect()
+
+
+@pytest.mark.root
+def test_another_user_can_leave_mail_and_is_its_sender() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    queue = Submissions()
+    with open_directory() as data:
+        prepare(data)
+        ended = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, str(data / "drop")], capture_output=True, check=False
+        )
+        asyncio.run(_collect(data, queue))
+
+    assert ended.stdout.decode() == "cannot look\n", ended.stderr.decode()
+    assert queue.taken[0][0].uid == 65534
 
 
 def test_a_message_that_cannot_be_written_whole_leaves_nothing(data: Path) -> None:
@@ -271,16 +311,27 @@ async def test_a_file_taken_back_meanwhile_is_no_trouble(data: Path) -> None:
     assert await dropped(data, TakesBack()).collect() == 1
 
 
+async def test_a_directory_that_is_gone_is_told_and_looked_for_again(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = dropped(data, Submissions())
+    await asyncio.to_thread((data / "drop").rmdir)
+
+    assert await directory.collect() == 0
+    assert "drop directory cannot be read" in caplog.text
+
+    await asyncio.to_thread(prepare, data)
+    await put(data)
+    assert await directory.collect() == 1
+
+
 async def test_run_looks_at_once_and_again(data: Path) -> None:
     queue = Submissions()
-    await put(data)
-    directory = dropped(data, queue, drop_interval=0)
-    running = asyncio.create_task(directory.run())
-    while len(queue.taken) < 1:
-        await asyncio.sleep(0)
-    await put(data)
-    while len(queue.taken) < 2:
-        await asyncio.sleep(0)
+    running = asyncio.create_task(dropped(data, queue, drop_interval=0).run())
+    for count in (1, 2):
+        await asyncio.to_thread(leave, data / "drop", TO_BOB, len(MESSAGE), [MESSAGE])
+        while len(queue.taken) < count:
+            await asyncio.sleep(0)
 
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

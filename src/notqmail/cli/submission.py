@@ -80,6 +80,7 @@ def submit(settings: Config, wanted: Wanted, source: BinaryIO) -> Reply:
         try:
             return inject(settings.data / "inject.sock", submission, chunks())
         except NotTakenError as why:
+            # a server that died may have it and not have said so: twice is better than never
             try:
                 leave(settings.data / "drop", submission, size, chunks())
             except OSError as error:

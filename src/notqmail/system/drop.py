@@ -134,8 +134,13 @@ class DropDirectory:
 
     async def collect(self) -> int:
         """Look once; say how many messages were queued. What cannot be queued now stays."""
+        try:
+            names = await asyncio.to_thread(self._look)
+        except OSError as error:
+            _log.error("drop directory cannot be read path=%s why=%s", self._drop, error.strerror)
+            return 0
         taken = 0
-        for name in await asyncio.to_thread(self._look):
+        for name in names:
             taken += await self._take(name)
         return taken
 
