@@ -112,6 +112,16 @@ def test_new_user_has_mail_without_a_restart(own: Server) -> None:
     )
 
 
+def test_mail_handed_in_while_no_server_runs_goes_out_at_the_next_start(own: Server) -> None:
+    assert own.stop() == 0
+    given = own.command("inject", f"alice@{DOMAIN}", given=b"Subject: waited\n\n")
+    assert given.status == 0, given.output
+
+    own.restart()
+
+    own.wait_message("Subject: waited")
+
+
 def _answer(server: Server, user: str) -> str:
     """What the server says of a recipient."""
     with SmtpClient.greeted(server.port) as client:

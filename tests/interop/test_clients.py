@@ -53,6 +53,14 @@ def test_swaks_may_not_relay(pair: Pair) -> None:
     assert "550 5.7.1 " in refused.output
 
 
+@pytest.mark.parametrize("address", ["Postmaster", "postmaster@[127.0.0.1]", f"abuse@{DOMAIN}"])
+def test_swaks_reaches_the_postmaster_of_the_house(pair: Pair, address: str) -> None:
+    sent = _swaks(pair, "--to", address, "--body", f"to-{address}")
+
+    assert sent.status == 0, sent.output
+    pair.ours.wait_message(f"to-{address}")
+
+
 def test_msmtp_sends_with_dsn(pair: Pair) -> None:
     host, _, port = pair.ours.address.partition(":")
     sent = run(

@@ -52,6 +52,9 @@ class Server:
     directory: Path
     base: int
     environ: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str] = (
+        _NOTQMAIL  # what serves; the other commands are always those of this environment
+    )
     _process: "subprocess.Popen[bytes] | None" = None
     _ready: threading.Event = field(default_factory=threading.Event)
     _lines: list[str] = field(default_factory=list)
@@ -111,7 +114,7 @@ class Server:
         assert self._process is None, "still running"
         self._ready.clear()
         self._process = subprocess.Popen(
-            [*_NOTQMAIL, "serve", "-c", str(self.config)],
+            [*self.program, "serve", "-c", str(self.config)],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=os.environ | self.environ,
