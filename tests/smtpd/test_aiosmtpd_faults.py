@@ -30,6 +30,7 @@ import contextlib
 import gc
 import logging
 import socket
+import sys
 import threading
 import time
 import tracemalloc
@@ -203,7 +204,8 @@ async def test_02_no_path_crashes_the_parser(verb: bytes, path: bytes) -> None:
     assert "Error" not in reply
 
 
-@pytest.mark.parametrize("path", [b"<", b"<@", b"<a@[>"])
+# the address parser of Python 3.13 refuses two of them itself
+@pytest.mark.parametrize("path", [b"<a@[>", *([b"<", b"<@"] if sys.version_info < (3, 13) else [])])
 async def test_02_some_crash_the_librarys(path: bytes) -> None:
     async with stock() as port:
         reply = (await talk(port, b"MAIL FROM:" + path + b"\r\n"))[0]

@@ -80,6 +80,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _done(self, _: object) -> None:
         self._virtual.busy -= 1
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """As ever, with time standing still: since 3.12 there is a timeout that it would jump over."""
+        with self.still():
+            await super().shutdown_default_executor()
+
     @contextmanager
     def still(self) -> Iterator[None]:
         """Hold the time: a thread is at work that this loop cannot see."""
