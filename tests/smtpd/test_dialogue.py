@@ -17,7 +17,7 @@ from notqmail.mail.reply import Reply
 from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Peer, Session
 from notqmail.policy.verdict import ACCEPT, Defer, Quarantine, Reject, Verdict
-from notqmail.smtpd.dialogue import TURN, Dialogue
+from notqmail.smtpd.dialogue import BULK, TURN, Dialogue
 from tests.support.clock import FakeClock
 from tests.support.smtpd import Intake, NullStore, Observer, Records, service
 
@@ -404,6 +404,18 @@ async def test_a_message_over_the_limit_is_drained_and_refused():
     assert replies[1].startswith("552 5.3.4 ")
     assert replies[2] == "250 2.0.0 ok"
     assert talk.store.drafts[0].size <= 1000
+
+
+async def test_a_message_that_is_only_drained_lets_other_sessions_have_their_turn():
+    talk = await addressed(limits=Limits(message=1000))
+    await talk.say(b"DATA\r\n")
+
+    for _ in range(3):
+        talk.dialogue.feed(b"x" * BULK)
+        work = talk.dialogue.advance()
+        assert work is not None
+        await work
+        assert talk.dialogue.advance() is None
 
 
 async def test_too_many_recipients_are_put_off():

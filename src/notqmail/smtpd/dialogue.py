@@ -36,6 +36,9 @@ from notqmail.smtpd.receiver import Chunked, ChunkInput, DataInput, Reception, s
 from notqmail.smtpd.service import Service
 
 TURN = 0.02  # seconds of work on one pipeline before other sessions have theirs
+# Octets of a message at once that make it wait its turn too. The event loop reads a socket again and again while there
+# is more, and what is only drained, because it is refused already, waits for nothing else.
+BULK = 65_536
 
 _log = logging.getLogger("notqmail.smtpd")
 
@@ -313,6 +316,8 @@ class Dialogue:
     def _take(self, body: DataInput | ChunkInput, octets: bytes) -> Work | None:
         pressure = body.take(octets)
         if not body.done:
+            if pressure is None and len(octets) >= BULK:
+                return asyncio.sleep(0)
             return None if pressure is None else _wait(pressure)
         self._body = None
         if body.rest:
