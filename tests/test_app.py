@@ -57,10 +57,12 @@ async def serving(home: Path) -> AsyncIterator[tuple[Server, int]]:
         await server.stop()
 
 
-async def send(port: int, to: list[str], content: bytes, **options: Any) -> Any:
+async def send(
+    port: int, to: list[str], content: bytes, sender: str = "bob@example.net", **options: Any
+) -> Any:
     def talk() -> Any:
         with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
-            return client.sendmail("bob@example.net", to, content, **options)
+            return client.sendmail(sender, to, content, **options)
 
     return await asyncio.to_thread(talk)
 
@@ -136,6 +138,23 @@ async def test_mail_from_a_local_program_says_who_sent_it(home: Path):
 
     assert reply.code == 250
     assert b"from user root)" in found
+
+
+async def test_a_report_has_our_trace_and_no_sender(home: Path):
+    async with serving(home) as (_, port):
+        await send(
+            port,
+            ["alice@example.org"],
+            b"Subject: x\r\n\r\nx\r\n",
+            rcpt_options=["NOTIFY=SUCCESS"],
+            sender="sales@example.org",
+        )
+        found = await mailbox(home, "alice", 2)
+
+    [report] = [each for each in found if b"multipart/report" in each]
+    lines = report.split(b"\n")
+    assert lines[0] == b"Return-Path: <>"
+    assert lines[2].startswith(b"Received: by mx.example.org (notqmail) id ")
 
 
 async def test_a_reload_takes_new_domains_and_users(home: Path):

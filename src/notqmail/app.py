@@ -30,6 +30,7 @@ from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry
 from notqmail.mail.envelope import Envelope, Recipient
 from notqmail.mail.errors import ConfigError, NotqmailError
+from notqmail.mail.header import HeaderEdit
 from notqmail.mail.hop import Hop
 from notqmail.mail.idn import canonical_domain
 from notqmail.mail.message import Message
@@ -211,10 +212,20 @@ class Server:
     def resolve(self, address: Address) -> Resolution:
         return self.rules.router.resolve(address)
 
-    def on_queue(self, txn: Transaction | None, message: Message) -> Message | Awaitable[Message]:
-        if txn is None:  # a report of our own needs no trace: it has not come from anywhere
-            return message
-        return self.rules.pipelines[txn.session.listener].queue(txn, message)
+    def on_queue(
+        self, txn: Transaction | None, message: Message, id: str
+    ) -> Message | Awaitable[Message]:
+        """The last edits of the header: by the pipeline it came through; our own reports get their trace alone."""
+        if txn is not None:
+            return self.rules.pipelines[txn.session.listener].queue(txn, message)
+        [recipient] = message.envelope.recipients
+        hostname = canonical_domain(self.rules.config.hostname)
+        only = recipient.address if recipient.address.ascii else None
+        field = injected_field(
+            hostname=hostname, user="", id=id, at=self.clock.now(), recipient=only
+        )
+        edits = (*message.edits, HeaderEdit("prepend", field))
+        return Message(message.envelope, message.content, edits, message.marks)
 
     async def start(self, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
         """Start everything, the ports last. Raises NotqmailError; then everything is stopped again."""
@@ -243,7 +254,14 @@ class Server:
         )
         later(remote.close)
         transports: Mapping[str, Transport] = {"local": local, "smtp": remote}
-        self.intake = Intake(self, clock, self.random, on_queue=self.on_queue, journal=self.journal)
+        self.intake = Intake(
+            self,
+            clock,
+            self.random,
+            on_queue=self.on_queue,
+            journal=self.journal,
+            committed=self.metrics.committed,
+        )
         self.manager = manager = Manager(
             store,
             {name: Counted(t, name, self.metrics) for name, t in transports.items()},

@@ -84,14 +84,14 @@ async def test_message_of_our_own_has_the_id_given_or_a_new_one() -> None:
 
 
 async def test_message_is_edited_before_it_is_routed() -> None:
-    def edit(txn: Transaction | None, before: Message) -> Message:
+    def edit(txn: Transaction | None, before: Message, id: str) -> Message:
         return Message(before.envelope, before.content, (EDIT,))
 
     assert (await Door(edit).intake.prepare(message(), None)).message.edits == (EDIT,)
 
 
 async def test_policy_may_take_its_time() -> None:
-    async def edit(txn: Transaction | None, before: Message) -> Message:
+    async def edit(txn: Transaction | None, before: Message, id: str) -> Message:
         await asyncio.sleep(0)
         return Message(before.envelope, before.content, (EDIT,))
 
@@ -238,7 +238,7 @@ async def test_spool_error_reaches_the_caller_and_nothing_is_kept() -> None:
 
 
 async def test_draft_is_discarded_when_policy_fails() -> None:
-    def fail(txn: Transaction | None, before: Message) -> Message:
+    def fail(txn: Transaction | None, before: Message, id: str) -> Message:
         raise SpoolError("stage failed")
 
     door = Door(fail)

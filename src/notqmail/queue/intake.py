@@ -26,7 +26,7 @@ from notqmail.queue.refused import refused_hop
 
 _log = logging.getLogger("notqmail.queue")
 
-OnQueue = Callable[[Transaction | None, Message], Message | Awaitable[Message]]
+OnQueue = Callable[[Transaction | None, Message, str], Message | Awaitable[Message]]
 OnEntries = Callable[[Sequence[Entry]], None]
 
 TURN = 0.02  # seconds of routing before others have their turn
@@ -41,7 +41,7 @@ class Routes(Protocol):
     def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]: ...
 
 
-def unedited(txn: Transaction | None, message: Message) -> Message:
+def unedited(txn: Transaction | None, message: Message, id: str) -> Message:
     """Let every message in as it is."""
     return message
 
@@ -77,12 +77,11 @@ class Intake:
 
     async def prepare(self, message: Message, txn: Transaction | None, id: str = "") -> Routed:
         """Edit and route a message. Its id is the transaction's, or `id`, or a new one. Raises SpoolError."""
-        edited = self._on_queue(txn, message)
+        id = id or (self.new_id() if txn is None else txn.id)
+        edited = self._on_queue(txn, message, id)
         if inspect.isawaitable(edited):
             edited = await edited
-        if txn is None:
-            return await self._route(edited, id or self.new_id(), NOBODY)
-        return await self._route(edited, id or txn.id, txn.dropped)
+        return await self._route(edited, id, NOBODY if txn is None else txn.dropped)
 
     def route(self, message: Message, id: str) -> Routed:
         """Route a message as it is."""
