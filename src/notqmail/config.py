@@ -60,7 +60,10 @@ class Limits(Section, frozen=True):
     ] = 1000
     recipients: Annotated[
         int,
-        Meta(ge=100, description="recipients of one message; over it: 452 4.5.3 (LIMITS RCPTMAX)"),
+        Meta(
+            ge=100,
+            description="recipients of one message; over it: 452 4.5.3 (LIMITS RCPTMAX), as many again: 421",
+        ),
     ] = 1000
     errors: Annotated[
         int, Meta(ge=1, description="refused commands in one session; over it: 421 and the end")
