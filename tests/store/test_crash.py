@@ -204,7 +204,7 @@ def inspect_all(found: Iterable[Crash], ledger: Ledger, scratch: Path) -> int:
 def test_whatever_a_crash_leaves_is_accounted_for(
     trace: list[Event], ledger: Ledger, scratch: Path
 ) -> None:
-    number = inspect_all(crashes(trace, 2, each=True), ledger, scratch)
+    number = inspect_all(crashes(trace, 1, each=True), ledger, scratch)
 
     assert number > 1000
 
@@ -294,10 +294,12 @@ async def test_a_queue_that_crashed_goes_on(trace: list[Event], tmp_path: Path) 
     claimed = await store.claim(EPOCH + 3600, 1000)
 
     recovered = {entry.id: entry.recovered for entry in claimed}
-    # in attempt when the power failed; held by the run that was stopped before it, likewise
-    assert recovered == {"0EE": True, "0FF": True, "0GG": True, "0JJ": True, "0KK": True}
+    # in attempt when the power failed, or when the server was stopped before; one is held
+    assert recovered == {"0EE": True, "0FF": True, "0JJ": True, "0KK": True}
     for entry in claimed:
         await store.settle(entry, outcomes(entry))
+    assert {row.id for row in await store.find(QueueFilter(held=True))} == {"0GG"}
+    await store.edit(QueueFilter(), "delete", EPOCH)
     assert await store.find(QueueFilter()) == []
     await store.close()
     assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []

@@ -12,7 +12,7 @@ import pytest
 from notqmail.config import Queue, Size
 from notqmail.ports import Store
 from notqmail.store.sqlite import SqliteStore
-from tests.store.workload import Delete, Put, Restart, Settle, Step, perform
+from tests.store.workload import Edit, Put, Restart, Settle, Step, perform
 from tests.support.clock import FakeClock
 from tests.support.disk import ROOT, Event, Name, Sync, Truncate, Write
 from tests.support.programs import program
@@ -30,7 +30,7 @@ LIFE: Sequence[Step] = (
     [Restart()],
     [Put("0II", ("i@far.example",), 40_000)],
     [Settle("0II", "smtp:far.example", 1)],
-    [Delete("0BB")],
+    [Edit("0BB", "delete")],
 )
 
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Protocol
+from typing import Literal, Protocol
 
 from notqmail.mail.entry import Entry, QueueFilter
 from notqmail.mail.outcome import Action, Outcome
@@ -77,13 +77,14 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Delete:
-    """An administrator removes what is not being tried."""
+class Edit:
+    """An administrator acts on what is not being tried."""
 
     id: str
+    action: Literal["hold", "release", "retry", "delete"]
 
     async def do(self, store: Store, held: Held) -> None:
-        await store.edit(QueueFilter(id=self.id), "delete", EPOCH)
+        await store.edit(QueueFilter(id=self.id), self.action, EPOCH)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Checkpoint:
         """Nothing that the queue would know of."""
 
 
-Doing = Put | Settle | Claim | Delete | Restart | Checkpoint
+Doing = Put | Settle | Claim | Edit | Restart | Checkpoint
 Step = Sequence[Doing]
 
 LIFE: Sequence[Step] = (
@@ -128,7 +129,8 @@ LIFE: Sequence[Step] = (
     [Put("0KK", tuple(f"k@{n}.{'long.' * 40}example" for n in range(40)), 3900)],
     [Restart()],
     [Put("0II", ("i@far.example",), 40_000)],
-    [Delete("0CC"), Delete("0DD")],
+    [Edit("0CC", "delete"), Edit("0DD", "delete")],
+    [Edit("0GG", "hold"), Edit("0EE", "retry")],
     [Put("0JJ", ("j@example.org",)), Settle("0II", "smtp:far.example", 1)],
 )
 
