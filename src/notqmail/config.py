@@ -76,7 +76,7 @@ class Limits(Section, frozen=True):
         ),
     ] = 200
     command_line: Annotated[
-        int, Meta(ge=512, description="octets of a command line with CRLF; over it: 500 5.5.6")
+        int, Meta(ge=512, description="octets of a command line with CRLF; over it: 500 5.5.2")
     ] = 4096
     text_line: Annotated[
         int,
@@ -293,7 +293,7 @@ class Local(Section, frozen=True):
         int, Meta(ge=1, description="the same from one user of this machine; over it: 421")
     ] = 20
     request: Annotated[
-        Size, Meta(description="octets of a request, the envelope included; over it: 552 5.5.6")
+        Size, Meta(description="octets of a request, the envelope included; over it: 552 5.3.4")
     ] = Size(512 << 10)
     recipients: Annotated[
         int, Meta(ge=1, description="recipients of one message; over it: 554 5.5.3")

@@ -124,7 +124,8 @@ class Dialogue:
         self._input.clear()
         if farewell is not None:
             self.out.append(farewell.wire)
-            self._service.counts.refused(farewell.enhanced)
+            if not farewell.positive:
+                self._service.counts.refused(farewell.enhanced)
         why = "the client hung up" if farewell is None else str(farewell)
         self._end_transaction(why)
         if not self.session.transactions:

@@ -28,13 +28,18 @@ class FreeSpace:
     def refresh(self) -> None:
         """Start a look when the last one is too old; never waits."""
         now = self._clock.monotonic()
-        if now - self._looked >= LIFE and (self._looking is None or self._looking.done()):
+        if now - self._looked >= LIFE and self.known:
             self._looked = now
             self._looking = self._pool.submit(self._look)
 
+    @property
+    def known(self) -> bool:
+        """False while a look is under way: what the one before it saw may be long ago."""
+        return self._looking is None or self._looking.done()
+
     async def wait_known(self) -> None:
         """Wait for the look that is under way, if one is."""
-        if self._looking is not None and not self._looking.done():
+        if self._looking is not None and not self.known:
             await asyncio.shield(asyncio.wrap_future(self._looking))
 
     def check(self) -> None:

@@ -76,14 +76,21 @@ class SqliteStore:
 
     @property
     def trouble(self) -> str:
-        """Why the last write failed; "" when it did not. For the health page."""
+        """Why new mail is not taken: the last write failed, or there is no room; "" when it is. For the health page."""
+        space = self._home.space
+        space.refresh()
+        try:
+            space.check()
+        except SpoolError as error:
+            return str(error)
         return str(self._writer.trouble or "")
 
     def draft(self) -> SqliteDraft:
-        """Begin a message. Raises SpoolError when there is too little free space."""
+        """Begin a message. Raises SpoolError when there is too little free space; the commit looks again."""
         space = self._home.space
         space.refresh()
-        space.check()
+        if space.known:
+            space.check()
         return SqliteDraft(self._home)
 
     async def claim(self, now: float, limit: int, skip: Sequence[str] = ()) -> Sequence[Entry]:

@@ -37,7 +37,7 @@ _FRAME_LINE = 8  # octets of a length with its LF
 
 BUSY = Reply(421, "4.3.2", "too many local submissions at once; try again")
 SILENT = Reply(421, "4.4.2", "nothing came for too long; send it again")
-ENVELOPE_SIZE = Reply(552, "5.5.6", "the envelope is larger than this server takes")
+ENVELOPE_SIZE = Reply(552, "5.3.4", "the envelope is larger than this server takes")
 NO_SPACE = Reply(452, "4.3.1", "not enough space here; try again later")
 NO_STORE = Reply(451, "4.3.0", "the message cannot be stored now; try again later")
 FAILED = Reply(451, "4.3.0", "an error on our side; the server's log says which")
