@@ -182,10 +182,10 @@ class MaildirTransport:
             pieces.append(piece)
             size += len(piece)
             if size >= PIECE:
-                gathered, pieces, size = b"".join(pieces), [], 0
-                await self._offload.run(batch.append, letter, gathered)
+                size = 0
+                await self._offload.run(batch.append, letter, _emptied(pieces))
         pieces.append(stream.finish())
-        await self._offload.run(batch.append, letter, b"".join(pieces))
+        await self._offload.run(batch.append, letter, _emptied(pieces))
 
     # -- both -------------------------------------------------------------------------------------------------
 
@@ -219,3 +219,10 @@ def _octets(entry: Entry, recipient: Recipient) -> bytes:
     whole = entry.message.whole
     assert whole is not None  # only what is in memory comes here
     return octets(trace(entry, recipient.address), whole)
+
+
+def _emptied(pieces: list[bytes]) -> bytes:
+    """Join pieces and keep none: no name of the caller's holds on to them while the next are gathered."""
+    joined = b"".join(pieces)
+    pieces.clear()
+    return joined
