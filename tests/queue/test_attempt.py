@@ -15,8 +15,8 @@ from notqmail.queue.bounce import Reporter
 from notqmail.queue.conclude import BROKEN
 from tests.queue.test_bounce import GONE, Door, entry
 from tests.support.clock import EPOCH, virtual_time
-from tests.support.queue import routed
 from tests.support.queue_world import QueueWorld
+from tests.support.stored import routed
 
 
 class BrokenTransport:

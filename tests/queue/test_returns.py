@@ -14,7 +14,7 @@ from notqmail.queue.plan import Lane, Plan
 from notqmail.queue.returns import Returns
 from notqmail.store.memory import MemoryStore
 from tests.support.clock import EPOCH, FakeClock
-from tests.support.queue import routed
+from tests.support.stored import routed
 
 HOUR = 3600.0
 DOWN = Reply(451, "4.4.1", "no answer")
