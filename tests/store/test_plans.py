@@ -1,6 +1,8 @@
 """Claims stay cheap in a large queue: every statement on the way of mail finds its rows by an index."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -20,10 +22,10 @@ STATEMENTS = {
 
 
 @pytest.fixture
-def database() -> sqlite3.Connection:
-    database = sqlite3.connect(":memory:", isolation_level=None)
-    migrate.upgrade(database, migrate.steps())
-    return database
+def database() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        migrate.upgrade(database, migrate.steps())
+        yield database
 
 
 def fill(database: sqlite3.Connection, destination: str, entries: int, due: float) -> None:

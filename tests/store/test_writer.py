@@ -3,7 +3,8 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,13 @@ class Counting:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Counting:
-    connection = sqlite3.connect(
-        tmp_path / "db", timeout=0, isolation_level=None, check_same_thread=False
-    )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("CREATE TABLE t (a PRIMARY KEY, b)")
-    return Counting(connection)
+def database(tmp_path: Path) -> Iterator[Counting]:
+    with closing(
+        sqlite3.connect(tmp_path / "db", timeout=0, isolation_level=None, check_same_thread=False)
+    ) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (a PRIMARY KEY, b)")
+        yield Counting(connection)
 
 
 @pytest.fixture
