@@ -142,7 +142,8 @@ def main() -> None:
             )
             print(
                 f"Python {platform.python_version()}, Postfix {version}, {os.cpu_count()} CPUs, "
-                f"Linux {platform.release()}\ndisk: {disk.note}"
+                f"Linux {platform.release()}\ndisk: {disk.note}\n"
+                f"load before: {os.getloadavg()[0]:.1f} (other work takes more from one process than from many)"
             )
             compare(arguments, disk.path)
     except pytest.skip.Exception as reason:
