@@ -33,7 +33,7 @@ def test_swaks_sends_a_message_as_the_readme_shows(server: Server) -> None:
 
 def test_swaks_pipelines(server: Server) -> None:
     sent = _swaks(
-        pair, "--to", f"{ALICE},postmaster@{DOMAIN}", "--pipeline", "--body", "by-pipeline"
+        server, "--to", f"{ALICE},postmaster@{DOMAIN}", "--pipeline", "--body", "by-pipeline"
     )
 
     assert sent.status == 0, sent.output
