@@ -1,6 +1,5 @@
 """Generated parts of a page: the text between `<!-- begin: NAME -->` and `<!-- end: NAME -->`, replaced at once or not at all."""
 
-import os
 import re
 from pathlib import Path
 
@@ -14,4 +13,4 @@ def replace(page: Path, name: str, text: str) -> None:
         raise LookupError(f"{page}: the lines {begin} and {end} must stand there once")
     written = page.with_name(f".{page.name}.new")
     written.write_text(marked.sub(lambda m: f"{m[1]}{text.strip()}\n{m[2]}", whole), "utf-8")
-    os.replace(written, page)
+    written.replace(page)
