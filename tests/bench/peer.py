@@ -5,14 +5,20 @@
             figures = workload.measure(server)
 
 Every measurement starts its server anew on an empty directory, so that nothing of the one before is left and peak
-memory belongs to one workload. Servers are in tests/bench/servers, workloads in tests/bench/workloads.
+memory belongs to one workload.
+
+A module in tests/bench/servers has `PEER: Peer`. A module in tests/bench/workloads has `WORKLOADS: tuple[Workload, ...]`,
+each a dataclass; one with a field `messages: int` gets that replaced by `--messages`. Processes are started with
+tests/bench/processes.py, which puts them into a control group, counts what they use and ends them.
 """
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
+
+ABROAD = "abroad.test"  # mail for this domain leaves by `Setup.relay`
 
 
 class Endpoint(NamedTuple):
@@ -76,6 +82,14 @@ class Running(Protocol):
     def restart(self) -> float:
         """Stop it in good order and start it again on the same queue; the seconds from the start of the new one
         until it greets."""
+
+
+@runtime_checkable
+class Narrow(Protocol):
+    """A running server that is only offered so many connections at once, because it would hang with more."""
+
+    @property
+    def most_sessions(self) -> int: ...
 
 
 class Peer(Protocol):
