@@ -11,11 +11,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from notqmail.app import Server, bind_all, is_us
+from notqmail.app.machine import Machine
+from notqmail.app.rules import is_us
+from notqmail.app.server import Server
+from notqmail.app.start import bind_all
 from notqmail.config import load
 from notqmail.mail.address import Address
 from notqmail.mail.envelope import Envelope, Recipient
 from notqmail.mail.errors import ConfigError
+from notqmail.system.addresses import is_ours
 from notqmail.system.descriptors import open_files
 from notqmail.system.submission import LocalUser
 
@@ -49,7 +53,7 @@ def home(tmp_path: Path) -> Path:
 async def serving(home: Path) -> AsyncIterator[tuple[Server, int]]:
     config = await asyncio.to_thread(load, home / "notqmail.toml")
     sockets = bind_all(config)
-    server = await asyncio.to_thread(Server, config)
+    server = await asyncio.to_thread(Server, config, Machine())
     await server.start(sockets)
     try:
         yield server, sockets["mx"][0].getsockname()[1]
@@ -212,7 +216,7 @@ async def test_health_and_metrics_are_served_while_it_runs(home: Path, unused_tc
 async def test_a_second_server_on_the_same_data_is_told_so(home: Path):
     async with serving(home):
         config = await asyncio.to_thread(load, home / "notqmail.toml")
-        second = await asyncio.to_thread(Server, config)
+        second = await asyncio.to_thread(Server, config, Machine())
         sockets = bind_all(config)
         with pytest.raises(ConfigError, match="another"):
             await second.start(sockets)
@@ -231,11 +235,21 @@ def test_a_busy_port_is_one_sentence_with_its_key(home: Path):
 
 def test_we_are_who_listens_on_the_port_that_others_deliver_to(home: Path):
     config = load(home / "notqmail.toml")
-    test = is_us(config)
+    test = is_us(config, is_ours)
 
     assert test("mx.example.org")
     assert not test("127.0.0.1")  # port 25 is not ours here
     assert not test("mx.example.net")
+
+
+def test_we_are_at_our_own_addresses_when_the_port_is_ours(home: Path):
+    text = CONFIG.replace("127.0.0.1:0", "127.0.0.1:2525") + "[outbound]\nport = 2525\n"
+    (home / "notqmail.toml").write_text(text)
+    test = is_us(load(home / "notqmail.toml"), is_ours)
+
+    assert test("127.0.0.1")
+    assert not test("192.0.2.1")
+    assert not test("mx.example.net")  # a name is no address
 
 
 CALLBACK = 0.1  # seconds of CPU that one callback may take

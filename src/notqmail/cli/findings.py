@@ -6,13 +6,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from notqmail.app import make_rules
+from notqmail.app.rules import make_rules
 from notqmail.config import Config, load
 from notqmail.mail.errors import ConfigError
 from notqmail.policy.reference import References
 from notqmail.queue.resolution import Kind, Resolution
 from notqmail.queue.route import Router
 from notqmail.system import accounts_edit, privileges
+from notqmail.system.accounts import TextDirectory
+from notqmail.system.addresses import is_ours
 from notqmail.system.clock import SystemClock
 
 
@@ -43,7 +45,9 @@ def examine(path: Path) -> Iterator[Finding]:
     yield from _environment(settings)
     clock = SystemClock()
     try:
-        router = make_rules(settings, clock, References(clock.now)).router
+        directory = TextDirectory(settings, clock)
+        reference = References(clock.now)
+        router = make_rules(settings, directory, clock, reference, is_ours).router
     except ConfigError as error:
         yield _error(error, path)
         return

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from notqmail import app
+from notqmail.app import start
 from notqmail.cli.command import command
 
 
@@ -14,4 +14,4 @@ def serve(config: Path) -> int:
     `user` for good. SIGTERM and SIGINT stop it: no new sessions, what is in flight ends. SIGHUP does what
     `notqmail reload` does.
     """
-    return app.serve(config)
+    return start.serve(config)

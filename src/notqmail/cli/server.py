@@ -39,11 +39,12 @@ def fetch(settings: Config, op: str, args: Arguments, write: Callable[[bytes], o
 def _by_hand(
     settings: Config, op: str, args: Arguments, write: Callable[[bytes], object] | None
 ) -> Any:
-    from notqmail import app  # noqa: PLC0415  all of the server: slow, and needed only when none runs
+    # all of the server: slow, and needed only when none runs
+    from notqmail.app.offline import offline_operations  # noqa: PLC0415
 
     try:
         with _as_owner(settings.data):
-            return asyncio.run(_perform(app.offline_operations(settings), op, args, write))
+            return asyncio.run(_perform(offline_operations(settings), op, args, write))
     except OperationError as no:
         raise RefusedError(str(no)) from None
 

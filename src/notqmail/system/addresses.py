@@ -3,7 +3,7 @@
 import errno
 import socket
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 # What says nothing of the address, and must not be remembered as a no
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -33,12 +33,3 @@ def is_ours(address: IPv4Address | IPv6Address) -> bool:
             raise
         return False
     return True
-
-
-def is_our_text(address: str) -> bool:
-    """The same for text; what is no IP address is not ours."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return False
-    return is_ours(ip)
