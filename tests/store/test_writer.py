@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from notqmail.mail.errors import SpoolError, StaleTokenError
+from notqmail.store.commits import BATCH
 from notqmail.store.database import Database, Rows
-from notqmail.store.writer import BATCH, Writer
+from notqmail.store.writer import Writer
 
 
 class Counting:

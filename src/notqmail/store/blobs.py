@@ -13,10 +13,9 @@ Everything here that is not async blocks, and runs in the file threads.
 import asyncio
 import errno
 import logging
-import os
 import re
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -47,12 +46,12 @@ def disk_errors() -> Iterator[None]:
 class BlobContent:
     """Content in a file. Opened anew for each READ chunks, so nothing is left open by a reader who goes away."""
 
-    __slots__ = ("_pool", "path", "size")
+    __slots__ = ("_files", "_pool", "path", "size")
 
-    def __init__(self, path: Path, size: int, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, path: Path, size: int, pool: Executor, files: Files) -> None:
         self.path = path
         self.size = size
-        self._pool = pool
+        self._pool, self._files = pool, files
 
     @property
     def whole(self) -> bytes | None:
@@ -64,19 +63,21 @@ class BlobContent:
         offset = 0
         while offset < self.size:
             with disk_errors():
-                pieces = await loop.run_in_executor(self._pool, _read, self.path, offset, self.size)
+                pieces = await loop.run_in_executor(
+                    self._pool, _read, self._files, self.path, offset, self.size
+                )
             for piece in pieces:
                 offset += len(piece)
                 yield piece
 
 
-def _read(path: Path, offset: int, size: int) -> list[bytes]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _read(files: Files, path: Path, offset: int, size: int) -> list[bytes]:
+    descriptor = files.open(path)
     try:
         starts = range(offset, min(offset + READ * CHUNK, size), CHUNK)
-        pieces = [os.pread(descriptor, min(CHUNK, size - start), start) for start in starts]
+        pieces = [files.read(descriptor, min(CHUNK, size - start), start) for start in starts]
     finally:
-        os.close(descriptor)
+        files.close(descriptor)
     if sum(map(len, pieces)) != min(READ * CHUNK, size - offset):
         raise OSError(errno.EIO, "shorter than it was", str(path))
     return pieces
@@ -145,7 +146,7 @@ class Blobs:
     def make_place(self, id: str) -> Path:
         """Give the path of a new blob, in a directory that is there and on disk."""
         target = self.path(id)
-        if target.exists():  # a rename would replace another message's content
+        if self.files.exists(target):  # a rename would replace another message's content
             raise FileExistsError(errno.EEXIST, "there already", str(target))
         shard = target.parent
         if shard.name not in self._shards:

@@ -6,7 +6,7 @@ batch that a thread is writing. At most max(BATCH, queue.inline) + BATCH + one c
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Home:
     """What a draft needs of its store. `insert` makes the message durable once its content is in place."""
 
     inline: int
-    pool: ThreadPoolExecutor
+    pool: Executor
     blobs: Blobs
     space: FreeSpace
     insert: Callable[[Routed, Content], Awaitable[Sequence[Entry]]]
@@ -130,7 +130,7 @@ class SqliteDraft:
 
     def read(self) -> BlobContent:
         """What is in the file."""
-        return BlobContent(self.file().path, self._size, self._home.pool)
+        return BlobContent(self.file().path, self._size, self._home.pool, self._home.blobs.files)
 
     def _launch(self) -> None:
         """Hand what is held to a file thread."""

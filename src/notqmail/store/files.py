@@ -15,6 +15,17 @@ class Files:
         """Open a new file for writing; it must not be there yet."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
+    def open(self, path: Path) -> int:
+        """Open a file for reading."""
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self, descriptor: int, size: int, offset: int) -> bytes:
+        """Read from `offset` on, at most `size` octets."""
+        return os.pread(descriptor, size, offset)
+
+    def exists(self, path: Path) -> bool:
+        return path.exists()
+
     def write(self, descriptor: int, data: bytes) -> None:
         """Write all of it."""
         view = memoryview(data)

@@ -1,4 +1,4 @@
-"""What the writer does to the tables: insert, claim, settle, release. Each is one operation of store/writer.
+"""What the writer does to the tables: insert, claim, settle, release. Each is one operation of store/commits.
 
 Nothing here waits, keeps time or touches files. A lease is `state = ACTIVE`: there is one server at a time, and
 what it held when it died is found active at the next start.

@@ -1,7 +1,7 @@
 """Free space on the queue's disk: below the limit new mail is refused while there is room for what is here."""
 
 import asyncio
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 from notqmail.mail.errors import SpoolError
@@ -15,9 +15,7 @@ LIFE = 1.0  # seconds a look is good for
 class FreeSpace:
     """Knows the free space as of at most LIFE seconds ago. Looking may block, so a file thread does it."""
 
-    def __init__(
-        self, path: Path, least: int, clock: Clock, files: Files, pool: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, path: Path, least: int, clock: Clock, files: Files, pool: Executor) -> None:
         self._path, self._least, self._clock = path, least, clock
         self._files, self._pool = files, pool
         self._free = least

@@ -6,7 +6,7 @@ loop never touches the disk. Under the data directory: queue.sqlite, blobs/, loc
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ from notqmail.store.progress import progress_of
 from notqmail.store.rows import Row, pack, split, unpack_entry, unpack_message
 from notqmail.store.space import FreeSpace
 from notqmail.store.start import Opened, open_files
-from notqmail.store.writer import Writer
+from notqmail.store.writer import Writer, Writing
 
 FILE_THREADS = 8
 T = TypeVar("T")
@@ -40,15 +40,17 @@ class SqliteStore:
         self,
         opened: Opened,
         inline: int,
-        pool: ThreadPoolExecutor,
+        *,
+        pool: Executor,
+        readers: Executor,
+        writer: Writing,
         space: FreeSpace,
         clock: Clock,
     ) -> None:
         self._lock, self._reader, self._blobs = opened.lock, opened.reader, opened.blobs
         self._clock = clock
         self._home = Home(inline, pool, opened.blobs, space, self._insert)
-        self._writer = Writer(opened.writer, asyncio.get_running_loop())
-        self._readers = ThreadPoolExecutor(1, "store-reader")
+        self._writer, self._readers = writer, readers
         self._closed = False
 
     @classmethod
@@ -61,18 +63,31 @@ class SqliteStore:
         lock: bool = True,
         files: Files | None = None,
         connect: Connect = connect,
+        pool: Callable[[int, str], Executor] = ThreadPoolExecutor,
+        writer: Callable[[Database, asyncio.AbstractEventLoop], Writing] = Writer,
     ) -> "SqliteStore":
         """Open the queue in the data directory `path`; it is made, or upgraded, when needed. What a crash left is
         cleaned up, and the leases of earlier runs are void. Raises ConfigError when another server uses it,
         and SpoolError.
 
-        `lock`: False when the caller holds the DataLock. `files`, `connect`: the disk, for tests.
+        `lock`: False when the caller holds the DataLock. For tests: `files` and `connect` are the disk, `pool` (from a
+        number of threads and a name) and `writer` what runs beside the event loop.
         """
         files = files or Files()
         opened = await asyncio.to_thread(open_files, path, files, connect, lock=lock)
-        pool = ThreadPoolExecutor(FILE_THREADS, "store-files")
-        space = FreeSpace(path, queue.free_space, clock, files, pool)
-        return cls(opened, queue.inline, pool, space, clock)
+        in_files = pool(FILE_THREADS, "store-files")
+        space = FreeSpace(path, queue.free_space, clock, files, in_files)
+        writing = writer(opened.writer, asyncio.get_running_loop())
+        readers = pool(1, "store-reader")
+        return cls(
+            opened,
+            queue.inline,
+            pool=in_files,
+            readers=readers,
+            writer=writing,
+            space=space,
+            clock=clock,
+        )
 
     @property
     def trouble(self) -> str:
@@ -218,7 +233,7 @@ class SqliteStore:
         if isinstance(content, BlobContent):  # a forward: one file with two names
             path = await self._in_files(self._blobs.share, content.path, child.id)
             if path is not None:
-                return BlobContent(path, content.size, self._home.pool)
+                return BlobContent(path, content.size, self._home.pool, self._blobs.files)
         draft = SqliteDraft(self._home)
         try:
             async for chunk in content.chunks():
@@ -232,7 +247,7 @@ class SqliteStore:
     def _content(self, row: Row) -> Content:
         id, size, in_file, inline = row[0], *row[6:9]
         if in_file:
-            return BlobContent(self._blobs.path(id), size, self._home.pool)
+            return BlobContent(self._blobs.path(id), size, self._home.pool, self._blobs.files)
         return Octets(inline)
 
     def _entry(self, taken: ops.Taken) -> Entry:
