@@ -47,6 +47,7 @@ class Setup:
     relay: Endpoint | None = None  # where mail for every other domain goes; None: nowhere
     certificate: Certificate | None = None  # for STARTTLS
     backlog: int = 0  # messages that will wait for a destination that is away
+    connections: int = 0  # that will be open at once, from many addresses of 127.0.0.0/8; 0: some hundreds
 
 
 class Usage(Protocol):
