@@ -30,9 +30,10 @@ from notqmail.policy.transaction import Session, Transaction
 from notqmail.policy.verdict import ACCEPT, Defer, Reject, Verdict
 from notqmail.smtp import command as smtp
 from notqmail.smtp.command import parse_command
+from notqmail.smtp.content import OVERSIZE, spool_reply
 from notqmail.smtp.framing import BadEnding, Line, LineReader, TooLong
 from notqmail.smtpd import replies
-from notqmail.smtpd.receiver import Chunked, ChunkInput, DataInput, Reception, spool_reply
+from notqmail.smtpd.receiver import Chunked, ChunkInput, DataInput, Reception
 from notqmail.smtpd.service import Service
 
 TURN = 0.02  # seconds of work on one pipeline before other sessions have theirs
@@ -205,7 +206,7 @@ class Dialogue:
         if session.transactions >= service.limits.messages:
             return replies.TOO_MANY_MESSAGES
         if command.size is not None and command.size > service.limits.message:
-            return replies.OVERSIZE
+            return OVERSIZE
         session.transactions += 1
         self._refusal = None
         self._txn = txn = Transaction(

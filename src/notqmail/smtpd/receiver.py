@@ -8,38 +8,37 @@ from collections.abc import Awaitable, Sequence
 
 from notqmail.config import Limits
 from notqmail.mail.errors import SpoolError
-from notqmail.mail.header import END
 from notqmail.mail.message import Content
 from notqmail.mail.reply import Reply
 from notqmail.policy.stage import BodySink
 from notqmail.ports import Draft
 from notqmail.smtp.chunking import ChunkChecker
+from notqmail.smtp.content import SizeCheck, refusal, spool_reply
 from notqmail.smtp.dots import DataDecoder
 from notqmail.smtp.faults import Faults
-from notqmail.smtpd import replies
 
 
 class Reception:
     """Takes content in pieces of any size; `refusal` is the reason why it will not be accepted, if any."""
 
-    __slots__ = ("_draft", "_header_done", "_limits", "_seam", "_sinks", "refusal", "size")
+    __slots__ = ("_check", "_draft", "_sinks", "refusal")
 
     def __init__(self, draft: Draft, limits: Limits, sinks: Sequence[BodySink]) -> None:
         self._draft: Draft | None = draft
-        self._limits = limits
+        self._check = SizeCheck(limits.message, limits.header)
         self._sinks = sinks
-        self._seam = b"\r\n"  # so that a message without header fields ends its header at once
-        self._header_done = False
-        self.size = 0
         self.refusal: Reply | None = None
+
+    @property
+    def size(self) -> int:
+        """Octets that came, kept or not."""
+        return self._check.size
 
     def take(self, chunk: bytes) -> Awaitable[None] | None:
         """Store octets; an awaitable result is back-pressure. A SpoolError becomes the refusal."""
-        self.size += len(chunk)
-        if self.size > self._limits.message:
-            self.refuse(replies.OVERSIZE)
-        elif not self._header_done:
-            self._watch_header(chunk)
+        too_much = self._check.feed(chunk)
+        if too_much is not None:
+            self.refuse(too_much)
         if self._draft is None:
             return None
         for sink in self._sinks:
@@ -60,12 +59,9 @@ class Reception:
     def judge(self, faults: Faults) -> Reply | None:
         """The message has ended: say why it is refused for its form, or None."""
         if self.refusal is None:
-            if faults.bare_lf or faults.bare_cr:
-                self.refuse(replies.BARE_NEWLINE)
-            elif faults.nul:
-                self.refuse(replies.NUL)
-            elif faults.long_line:
-                self.refuse(replies.LONG_LINE)
+            reply = refusal(faults)
+            if reply is not None:
+                self.refuse(reply)
             else:
                 for sink in self._sinks:
                     sink.finish()
@@ -93,16 +89,6 @@ class Reception:
             await pressure
         except SpoolError as error:
             self.refuse(spool_reply(error))
-
-    def _watch_header(self, chunk: bytes) -> None:
-        """Bound the header: find its end, also across the seam of two chunks."""
-        seen = self._seam + chunk
-        at = seen.find(END)
-        length = self.size if at < 0 else self.size - len(seen) + at
-        if length > self._limits.header:
-            self.refuse(replies.HEADER_SIZE)
-        self._header_done = at >= 0
-        self._seam = seen[-3:]
 
 
 class DataInput:
@@ -174,8 +160,3 @@ class Chunked:
             return self.reception.refusal
         self._checker.finish()
         return self.reception.judge(self._checker.faults)
-
-
-def spool_reply(error: SpoolError) -> Reply:
-    """What the client hears when the store cannot keep its message: it keeps it (RFC 5321 §4.2.4.2)."""
-    return replies.DISK_FULL if error.full else replies.STORE_DOWN

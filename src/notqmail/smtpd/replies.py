@@ -1,4 +1,7 @@
-"""Every fixed sentence of the server in one table, each with its enhanced code (RFC 2034, RFC 3463)."""
+"""Every fixed sentence of a session in one table, each with its enhanced code (RFC 2034, RFC 3463).
+
+What is said about content is in smtp/content: other doors say it too.
+"""
 
 from notqmail.mail.reply import Reply
 
@@ -24,16 +27,8 @@ NO_RECIPIENTS = Reply(554, "5.5.1", "no valid recipients")
 FINISH_CHUNKS = Reply(503, "5.5.1", "the message was begun with BDAT: finish it with BDAT LAST")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients; send the rest in another message")
 NEED_UTF8 = Reply(553, "5.6.7", "this address needs SMTPUTF8 on MAIL")
-OVERSIZE = Reply(552, "5.3.4", "the message is larger than this server takes")
-
-BARE_NEWLINE = Reply(550, "5.6.11", "the message has a bare CR or LF; every line must end in CRLF")
-NUL = Reply(550, "5.6.11", "the message has a NUL octet; encode binary content")
-LONG_LINE = Reply(554, "5.6.0", "the message has a line longer than this server takes; encode it")
-HEADER_SIZE = Reply(552, "5.3.4", "the header is larger than this server takes")
 
 TRY_LATER = Reply(451, "4.3.0", "an error on our side; try again later")
-DISK_FULL = Reply(452, "4.3.1", "not enough space here; try again later")
-STORE_DOWN = Reply(451, "4.3.0", "the message cannot be stored now; try again later")
 
 TIMEOUT = Reply(421, "4.4.2", "too long without progress; closing")
 BROKEN = Reply(421, "4.3.0", "an error on our side; try again later")

@@ -30,9 +30,9 @@ from notqmail.config import Local
 from notqmail.mail.errors import ConfigError, SpoolError
 from notqmail.mail.message import CHUNK
 from notqmail.mail.reply import Reply
+from notqmail.smtp.content import OVERSIZE, spool_reply
 from notqmail.system.submission import (
     FOREIGN,
-    OVERSIZE,
     ContentCheck,
     LocalUser,
     RefusedError,
@@ -166,7 +166,7 @@ class DropDirectory:
         except RefusedError as refusal:
             reply = refusal.reply
         except SpoolError as error:
-            reply = Reply(451, "4.3.0", str(error))
+            reply = spool_reply(error)
         except Exception:
             _log.exception("drop failed file=%r uid=%d", name, found.uid)
             return False

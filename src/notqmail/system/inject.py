@@ -18,6 +18,7 @@ from notqmail.config import Local
 from notqmail.mail.errors import SpoolError
 from notqmail.mail.message import CHUNK
 from notqmail.mail.reply import Reply
+from notqmail.smtp.content import spool_reply
 from notqmail.system.submission import (
     FOREIGN,
     ContentCheck,
@@ -38,8 +39,6 @@ _FRAME_LINE = 8  # octets of a length with its LF
 BUSY = Reply(421, "4.3.2", "too many local submissions at once; try again")
 SILENT = Reply(421, "4.4.2", "nothing came for too long; send it again")
 ENVELOPE_SIZE = Reply(552, "5.3.4", "the envelope is larger than this server takes")
-NO_SPACE = Reply(452, "4.3.1", "not enough space here; try again later")
-NO_STORE = Reply(451, "4.3.0", "the message cannot be stored now; try again later")
 FAILED = Reply(451, "4.3.0", "an error on our side; the server's log says which")
 
 
@@ -67,7 +66,7 @@ class InjectServer:
         except RefusedError as refusal:
             reply = refusal.reply
         except SpoolError as error:
-            reply = NO_SPACE if error.full else NO_STORE
+            reply = spool_reply(error)
         except TimeoutError:
             reply = SILENT
         except (OSError, EOFError):

@@ -14,10 +14,10 @@ from notqmail.config import Local
 from notqmail.mail.address import Address
 from notqmail.mail.envelope import Body, Envelope, Notify, Recipient, Ret
 from notqmail.mail.errors import AddressError, NotqmailError
-from notqmail.mail.header import END
 from notqmail.mail.idn import canonical_domain
 from notqmail.mail.reply import Reply
 from notqmail.smtp.chunking import ChunkChecker
+from notqmail.smtp.content import SizeCheck, refusal
 
 MAX_ENVID = 100  # characters, RFC 3461 §4.4
 
@@ -25,11 +25,6 @@ FOREIGN = Reply(554, "5.5.2", "this is not the protocol of local submission; use
 NO_RECIPIENTS = Reply(554, "5.5.1", "no recipients")
 BAD_ENVID = Reply(501, "5.5.4", f"the envelope id is not 1 to {MAX_ENVID} printable characters")
 BAD_NOTIFY = Reply(501, "5.5.4", "NOTIFY is NEVER alone, or some of SUCCESS, FAILURE, DELAY")
-OVERSIZE = Reply(552, "5.3.4", "the message is larger than this server takes")
-HEADER_SIZE = Reply(552, "5.3.4", "the header is larger than this server takes")
-BARE_NEWLINE = Reply(550, "5.6.11", "the message has a bare CR or LF; every line must end in CRLF")
-NUL = Reply(550, "5.6.11", "the message has a NUL octet; encode binary content")
-LONG_LINE = Reply(554, "5.6.0", "the message has a line longer than this server takes; encode it")
 
 NotifyWord = Literal["NEVER", "SUCCESS", "FAILURE", "DELAY"]
 
@@ -142,32 +137,22 @@ class ContentCheck:
     """Looks at content on its way in. Size is refused at once; what is wrong with its lines at the end."""
 
     def __init__(self, limits: Local) -> None:
-        self._limits = limits
+        self._sizes = SizeCheck(limits.message, limits.header)
         self._lines = ChunkChecker(limits.text_line)
-        self._size = 0
-        self._seam: bytes | None = b"\r\n"  # None: the header has ended
 
     def feed(self, chunk: bytes) -> None:
         """Take the next octets; raises RefusedError when they are too many."""
-        self._size += len(chunk)
-        if self._size > self._limits.message:
-            raise RefusedError(OVERSIZE)
+        _refuse(self._sizes.feed(chunk))
         self._lines.feed(chunk)
-        if self._seam is None:
-            return
-        if END in self._seam + chunk:
-            self._seam = None
-        elif self._size > self._limits.header:
-            raise RefusedError(HEADER_SIZE)
-        else:
-            self._seam = (self._seam + chunk)[-3:]
 
     def finish(self) -> None:
         """The content has ended; raises RefusedError when its lines are not as they must be."""
         faults = self._lines.finish()
-        if faults.bare_cr or faults.bare_lf or not self._lines.line_ended:
-            raise RefusedError(BARE_NEWLINE)
-        if faults.nul:
-            raise RefusedError(NUL)
-        if faults.long_line:
-            raise RefusedError(LONG_LINE)
+        if not self._lines.line_ended:
+            faults.bare_lf = True
+        _refuse(refusal(faults))
+
+
+def _refuse(reply: Reply | None) -> None:
+    if reply is not None:
+        raise RefusedError(reply)
