@@ -88,10 +88,10 @@ class Processes:
             started.poll()  # who has ended is waited for, or it would stay in the group
         return bool(self.group.pids())
 
-    def stop(self, seconds: float = 10) -> None:
-        """End them: SIGTERM to those that were started, or to all when these are gone; after `seconds` SIGKILL."""
+    def stop(self, seconds: float = 10, number: signal.Signals = signal.SIGTERM) -> None:
+        """End them: a signal to those that were started, or to all when these are gone; after `seconds` SIGKILL."""
         leaders = [each.pid for each in self._started if each.poll() is None]
-        self._signal(leaders or self.group.pids(), signal.SIGTERM)
+        self._signal(leaders or self.group.pids(), number)
         if not self._wait_ended(seconds):
             self.kill()
         self._started.clear()
