@@ -314,6 +314,9 @@ class Local(Section, frozen=True):
     timeout: Annotated[
         Seconds, Meta(description="silence on a local socket; over it: 421 4.4.2")
     ] = _s(60)
+    message_timeout: Annotated[
+        Seconds, Meta(description="a whole message on the injection socket; over it: 421 4.4.2")
+    ] = _s(3600)
     drop_interval: Annotated[
         Seconds, Meta(description="how often the drop directory is looked at, and at the start")
     ] = _s(60)

@@ -130,6 +130,25 @@ async def test_silence_is_ended_wherever_it_begins(tmp_path: Path, sent: bytes) 
         assert await answer(path, sent) == "421 4.4.2"
 
 
+async def test_a_message_that_trickles_is_ended_though_it_is_never_silent(tmp_path: Path) -> None:
+    limits = {"timeout": Seconds(30), "message_timeout": Seconds(0.05)}
+    async with serving(tmp_path, Submissions(), **limits) as path:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(HEAD)
+        trickle = asyncio.create_task(_trickle(writer))
+        answered = await reader.readline()
+        trickle.cancel()
+        writer.close()
+
+    assert b'"code":421,"enhanced":"4.4.2"' in answered
+
+
+async def _trickle(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"2\n\r\n")
+        await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("limit", ["connections", "connections_per_user"])
 async def test_callers_over_the_limit_are_put_off(tmp_path: Path, limit: str) -> None:
     queue = Submissions()

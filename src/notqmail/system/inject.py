@@ -89,13 +89,15 @@ class InjectServer:
 
     async def _content(self, reader: asyncio.StreamReader) -> AsyncGenerator[bytes, None]:
         check = ContentCheck(self._limits)
-        while chunk := await self._frame(reader):
+        deadline = asyncio.get_running_loop().time() + self._limits.message_timeout
+        while chunk := await self._frame(reader, deadline):
             check.feed(chunk)
             yield chunk
         check.finish()
 
-    async def _frame(self, reader: asyncio.StreamReader) -> bytes:
-        async with asyncio.timeout(self._limits.timeout):
+    async def _frame(self, reader: asyncio.StreamReader, deadline: float) -> bytes:
+        patience = asyncio.get_running_loop().time() + self._limits.timeout
+        async with asyncio.timeout_at(min(patience, deadline)):
             try:
                 line = await reader.readuntil(b"\n")
             except asyncio.LimitOverrunError:
