@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,14 +84,11 @@ class Processes:
 
     def alive(self) -> bool:
         """Whether any of the processes lives."""
-        for started in self._started:
-            started.poll()  # who has ended is waited for, or it would stay in the group
-        return bool(self.group.pids())
+        return bool(self._pids())
 
     def stop(self, seconds: float = 10, number: signal.Signals = signal.SIGTERM) -> None:
         """End them: a signal to those that were started, or to all when these are gone; after `seconds` SIGKILL."""
-        leaders = [each.pid for each in self._started if each.poll() is None]
-        self._signal(leaders or self.group.pids(), number)
+        self._signal(self._leaders() or self._pids(), number)
         if not self._wait_ended(seconds):
             self.kill()
         self._started.clear()
@@ -99,19 +96,27 @@ class Processes:
     def kill(self) -> None:
         """SIGKILL to all, and again to those that were born meanwhile."""
         for _ in range(50):
-            self._signal(self.group.pids(), signal.SIGKILL)
-            if self._wait_ended(0.2):
+            self._signal(self._pids(), signal.SIGKILL)
+            if self._wait_gone(0.2, self.alive):
                 return
 
-    def _wait_ended(self, seconds: float) -> bool:
+    def _leaders(self) -> frozenset[int]:
+        """Those that were started and live; who has ended is waited for here, or it would stay in the group."""
+        return frozenset(each.pid for each in self._started if each.poll() is None)
+
+    def _pids(self) -> frozenset[int]:
+        """All that live: who was just started may not have entered the group yet."""
+        return self._leaders() | self.group.pids()
+
+    def _wait_gone(self, seconds: float, there: Callable[[], bool]) -> bool:
         end = time.monotonic() + seconds
-        while self.alive():
+        while there():
             if time.monotonic() > end:
                 return False
             time.sleep(_STEP)
         return True
 
-    def _signal(self, pids: Sequence[int] | frozenset[int], number: signal.Signals) -> None:
+    def _signal(self, pids: frozenset[int], number: signal.Signals) -> None:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)

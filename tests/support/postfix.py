@@ -38,6 +38,7 @@ defer    unix - - n - 0 bounce
 trace    unix - - n - 0 bounce
 verify   unix - - n - 1 verify
 flush    unix n - n 1000? 0 flush
+tlsmgr   unix - - n 1000? 1 tlsmgr
 proxymap unix - - n - - proxymap
 smtp     unix - - n - - smtp
 relay    unix - - n - - smtp
@@ -61,6 +62,7 @@ class Postfix:
     users: Sequence[str]
     relays: Mapping[str, int]  # domain -> port on 127.0.0.1 that it is sent to
     settings: Mapping[str, str]
+    prefix: Sequence[str] = ()  # a command that becomes the one that follows it
     _master: "subprocess.Popen[bytes] | None" = field(default=None)
 
     @property
@@ -96,7 +98,7 @@ class Postfix:
         self._write()
         environ = environment() | {"MAIL_CONFIG": str(self.root / "etc")}
         self._master = subprocess.Popen(
-            [postfix_program("master"), "-d", "-c", str(self.root / "etc")],
+            [*self.prefix, postfix_program("master"), "-d", "-c", str(self.root / "etc")],
             env=environ,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # its signals go to its process group

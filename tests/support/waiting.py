@@ -20,10 +20,10 @@ def wait_until(condition: Callable[[], bool], timeout: float, complaint: Callabl
         time.sleep(STEP)
 
 
-def free_port() -> int:
-    """Give a port of 127.0.0.1 that nobody listens on now."""
+def free_port(host: str = "127.0.0.1") -> int:
+    """Give a port of a loopback address that nobody listens on now."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
 

@@ -1,0 +1,16 @@
+"""The servers that are measured, in the order of the report; each module is loaded when it is needed."""
+
+import importlib
+
+from tests.bench.peer import Peer
+
+SERVERS = ("notqmail", "postfix", "exim", "opensmtpd", "chasquid", "haraka")
+OURS, REFERENCE = "notqmail", "postfix"  # whose rates are divided
+
+
+def server(name: str) -> Peer:
+    """The server of that name. Raises KeyError."""
+    if name not in SERVERS:
+        raise KeyError(name)
+    peer: Peer = importlib.import_module(f"{__name__}.{name}").PEER
+    return peer

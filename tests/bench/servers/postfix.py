@@ -1,0 +1,120 @@
+"""Postfix, with the limits raised that would hold it back on loopback."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.bench.peer import Endpoint, Failed, Setup, Unavailable
+from tests.bench.processes import Processes, processes
+from tests.bench.usage import GroupUsage
+from tests.support import postfix
+from tests.support.postfix import DOMAIN, Postfix
+from tests.support.programs import postfix_program, run
+from tests.support.waiting import free_port
+
+_SETTINGS = {
+    "maillog_file": "",
+    "default_process_limit": "200",
+    "smtpd_client_connection_count_limit": "0",
+    "smtpd_client_connection_rate_limit": "0",
+    "smtpd_client_message_rate_limit": "0",
+    "in_flow_delay": "0",
+    "default_destination_concurrency_limit": "100",
+    "virtual_destination_concurrency_limit": "20",
+    "minimal_backoff_time": "300s",  # these two as Postfix has them, which tests do not
+    "queue_run_delay": "300s",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPostfix:
+    """See peer.Running."""
+
+    server: Postfix
+    group: Processes
+
+    @property
+    def address(self) -> Endpoint:
+        return Endpoint(self.server.host, self.server.port)
+
+    @property
+    def domain(self) -> str:
+        return DOMAIN
+
+    @property
+    def usage(self) -> GroupUsage:
+        return self.group.usage
+
+    def inbox(self, user: str) -> Path:
+        """See peer.Running."""
+        return self.server.maildir(user) / "new"
+
+    def restart(self) -> float:
+        """See peer.Running."""
+        self.server.stop()
+        began = time.monotonic()
+        self.server.start()  # returns when it greets
+        return time.monotonic() - began
+
+
+@dataclass(frozen=True, slots=True)
+class PostfixPeer:
+    """See peer.Peer."""
+
+    name: str = "Postfix"
+    notes: str = (
+        "durable, as it is by default; default_process_limit 200, no limits per client, in_flow_delay 0, destination "
+        "concurrency 100 (local 20); no log is written; no look-up of the client's name"
+    )
+
+    def version(self) -> str:
+        """See peer.Peer."""
+        try:
+            program = postfix_program("postconf")
+        except pytest.skip.Exception as reason:
+            raise Unavailable(str(reason)) from None
+        return run([program, "-d", "-h", "mail_version"]).output.split()[-1]
+
+    def lacks(self, workload: str) -> str:
+        """See peer.Peer."""
+        return ""
+
+    @contextmanager
+    def running(self, setup: Setup) -> Iterator[RunningPostfix]:
+        """See peer.Peer."""
+        if os.geteuid() != 0:
+            raise Unavailable("Postfix can only be started by root: run this as root")
+        root = setup.directory / "postfix"
+        root.mkdir(mode=0o755)
+        with processes() as group:
+            port = free_port(postfix.HOST)
+            server = Postfix(root, port, setup.users, {}, _settings(setup), group.command([]))
+            try:
+                server.start()
+                yield RunningPostfix(server, group)
+            except AssertionError as error:
+                raise Failed(str(error)) from error
+            except pytest.skip.Exception as reason:
+                raise Unavailable(str(reason)) from None
+            finally:
+                server.stop()
+
+
+def _settings(setup: Setup) -> dict[str, str]:
+    settings = dict(_SETTINGS)
+    if setup.relay is not None:
+        settings["relayhost"] = f"[{setup.relay.host}]:{setup.relay.port}"
+    if setup.certificate is not None:
+        settings |= {
+            "smtpd_tls_security_level": "may",
+            "smtpd_tls_chain_files": f"{setup.certificate.key}, {setup.certificate.chain}",
+        }
+    return settings
+
+
+PEER = PostfixPeer()
