@@ -89,7 +89,7 @@ class Processes:
     def stop(self, seconds: float = 10, number: signal.Signals = signal.SIGTERM) -> None:
         """End them: a signal to those that were started, or to all when these are gone; after `seconds` SIGKILL."""
         self._signal(self._leaders() or self._pids(), number)
-        if not self._wait_ended(seconds):
+        if not self._wait_gone(seconds, self.alive):
             self.kill()
         self._started.clear()
 
