@@ -1,0 +1,88 @@
+"""W5: idle connections, what each costs and whether mail is served beside them.
+
+The memory of a connection is what all processes of the server have more (PSS) with the connections than before,
+divided by their number. It is not waited for anything to be given back, because they are still there. Beside them,
+messages are sent one after the other, each over a new connection; the time of one is from the connection to its 250.
+A server that holds fewer connections than it was asked to is measured with those it holds.
+"""
+
+import socket
+import statistics
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tests.bench import idle
+from tests.bench.peer import Endpoint, Failed, Figures, Running, Setup
+from tests.bench.wire import Wire
+
+_CONTENT = (
+    b"From: <bench@sender.example>\r\nSubject: is anybody there?\r\n\r\n" + b"X" * 70 + b"\r\n"
+)
+_RESERVE = 1536 << 20  # octets of memory the machine must keep
+
+
+@dataclass(frozen=True, slots=True)
+class W5:
+    """So many connections that have said EHLO."""
+
+    name: str
+    connections: int
+    transactions: int = 20
+    patience: float = 30  # seconds for one reply
+    unit: str = ""
+
+    @property
+    def title(self) -> str:
+        return (
+            f"{self.connections:,} idle connections that have said EHLO: memory of each, and the time of one message "
+            f"beside them (median of {self.transactions})"
+        )
+
+    def setup(self, directory: Path) -> Setup:
+        """See peer.Workload."""
+        return Setup(directory, connections=self.connections + 100)
+
+    def measure(self, server: Running) -> Figures:
+        """See peer.Workload."""
+        patience = self.patience
+        send = partial(transaction, server.address, f"bench@{server.domain}", patience)
+        for _ in range(5):  # so that what is made once is there before the first look
+            send()
+        before = server.usage.memory()
+        with idle.held(server.address, self.connections, _short_of_memory, patience) as held:
+            each = (server.usage.memory() - before) / held.count
+            times = [send() for _ in range(self.transactions)]
+        more = {
+            "connections held": float(held.count),
+            "KB per connection": each / 1024,
+            "ms for a message": statistics.median(times) * 1000,
+            "ms at worst": max(times) * 1000,
+        }
+        return Figures(memory=server.usage.peak_memory(), more=more)
+
+
+def transaction(to: Endpoint, recipient: str, patience: float) -> float:
+    """Send one message over a connection of its own; the seconds until it was taken. Raises Failed."""
+    began = time.perf_counter()
+    try:
+        with socket.create_connection(to, patience) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            wire = Wire(connection)
+            wire.expect("220")
+            wire.ask("EHLO client.example", "250")
+            wire.transaction("bench@sender.example", recipient, _CONTENT)
+            seconds = time.perf_counter() - began
+            wire.ask("QUIT", "221")
+    except OSError as error:
+        raise Failed(f"a message beside the idle connections: {error}") from None
+    return seconds
+
+
+def _short_of_memory() -> str:
+    left = idle.memory_left()
+    return "" if left > _RESERVE else f"only {left >> 20} MB of the machine's memory were left"
+
+
+WORKLOADS = (W5("W5", 2_000), W5("W5-10k", 10_000))
