@@ -148,18 +148,25 @@ def _key(name: str) -> str:
 
 
 class DnsServer:
-    """An authoritative-looking recursive server on 127.0.0.1, UDP and TCP on one port.
+    """An authoritative-looking recursive server on a loopback address, UDP and TCP on one port (0: one that is free).
 
     `secure` are names whose answers carry AD ("*" for all), `queries` counts `"name TYPE"` as asked.
     """
 
     def __init__(
-        self, zones: Zones | ZoneData | str, *, secure: Collection[str] = (), truncate: bool = False
+        self,
+        zones: Zones | ZoneData | str,
+        *,
+        secure: Collection[str] = (),
+        truncate: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.zones = zones if isinstance(zones, Zones) else Zones(zones)
         self.queries: Counter[str] = Counter()
         self.tcp_queries = 0
-        self.port = 0
+        self.host = host
+        self.port = port
         self._secure = frozenset(secure)
         self._truncate = truncate
         self._udp: asyncio.DatagramTransport | None = None
@@ -169,11 +176,11 @@ class DnsServer:
     @property
     def address(self) -> str:
         """What `[dns] servers` wants."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
-        udp, tcp = _socket_pair()
+        udp, tcp = _socket_pair(self.host, self.port)
         self.port = int(tcp.getsockname()[1])
         self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), sock=udp)
         self._tcp = await asyncio.start_server(self._serve_tcp, sock=tcp)
@@ -261,13 +268,13 @@ class _Udp(asyncio.DatagramProtocol):
             self._transport.sendto(wire, addr)
 
 
-def _socket_pair() -> tuple[socket.socket, socket.socket]:
-    """A UDP and a TCP socket on one free port of 127.0.0.1."""
+def _socket_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket on one port of a loopback address, on a free one when `port` is 0."""
     for _ in range(50):
         tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            tcp.bind(("127.0.0.1", 0))
+            tcp.bind((host, port))
             udp.bind(tcp.getsockname())
         except OSError:
             tcp.close()
@@ -276,7 +283,7 @@ def _socket_pair() -> tuple[socket.socket, socket.socket]:
         for each in (tcp, udp):
             each.setblocking(False)
         return udp, tcp
-    raise OSError("no port free for both UDP and TCP")
+    raise OSError(f"{host}: {f'port {port} is not' if port else 'no port'} free for both UDP and TCP")
 
 
 def _rrset(owner: str, ttl: int, kind: str, texts: Sequence[str]) -> dns.rrset.RRset:

@@ -10,14 +10,14 @@ from tests.support.dns import DnsServer, Zones
 
 
 @contextmanager
-def dns_serving(zones: Zones) -> Iterator[str]:
-    """Answer with these zones and give the "address:port" to ask."""
+def dns_serving(zones: Zones, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Answer with these zones and give the "address:port" to ask. Raises OSError when the port is not free."""
     address: Future[str] = Future()
     loop = asyncio.new_event_loop()
     over = asyncio.Event()
 
     async def serve() -> None:
-        async with DnsServer(zones) as server:
+        async with DnsServer(zones, host=host, port=port) as server:
             address.set_result(server.address)
             await over.wait()
 
