@@ -78,18 +78,22 @@ class Disk:
     files: dict[int, bytes] = field(default_factory=dict)
     names: dict[int, dict[str, int]] = field(default_factory=lambda: {ROOT: {}})
     directories: set[int] = field(default_factory=lambda: {ROOT})
-    pending: list[Change] = field(default_factory=list)
+    unsynced: dict[int, list[Change]] = field(default_factory=dict)  # by inode, in order
+
+    @property
+    def pending(self) -> list[Change]:
+        """What is not certain, in an order that keeps that of each file and directory."""
+        return [change for changes in self.unsynced.values() for change in changes]
 
     def apply(self, event: Event) -> None:
         """Let one thing happen."""
         match event:
             case Sync(inode):
-                self._make_certain([c for c in self.pending if _of(c) == inode])
-                self.pending = [c for c in self.pending if _of(c) != inode]
+                self._make_certain(self.unsynced.pop(inode, ()))
             case Mark():
                 pass
             case _:
-                self.pending.append(event)
+                self.unsynced.setdefault(_of(event), []).append(event)
 
     def _make_certain(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -98,17 +102,22 @@ class Disk:
             else:
                 self.files[change.inode] = _written(self.files.get(change.inode, b""), change)
 
-    def after_crash(self, survived: Sequence[Change]) -> Image:
-        """Give the tree that is found when of all that is pending only `survived` reached the disk."""
-        files = dict(self.files)
+    def lose(self, inode: int, survived: Sequence[Change]) -> None:
+        """A sync has failed: of what is pending for a file only `survived` has reached the disk, and nothing else will."""
+        self.unsynced.pop(inode, None)
+        self._make_certain(survived)
+
+    def crashed(self, survived: Sequence[Change]) -> "Disk":
+        """Give the disk that is found when of all that is pending only `survived` reached it."""
         names = {inode: dict(entries) for inode, entries in self.names.items()}
-        directories = set(self.directories)
-        for change in survived:
-            if isinstance(change, Name):
-                _rename(names, directories, change)
-            else:
-                files[change.inode] = _written(files.get(change.inode, b""), change)
-        return dict(_walk(files, names, directories, ROOT, ""))
+        found = Disk(dict(self.files), names, set(self.directories))
+        found._make_certain(survived)
+        return found
+
+    def after_crash(self, survived: Sequence[Change]) -> Image:
+        """Give the tree of what `crashed` gives."""
+        found = self.crashed(survived)
+        return dict(_walk(found.files, found.names, found.directories, ROOT, ""))
 
 
 def _of(change: Change) -> int:
@@ -174,14 +183,15 @@ def fates(
             yield [everything[index]]
             yield everything[:index] + everything[index + 1 :]
     for draw in range(draws):
-        chance = random.Random(f"{seed}.{draw}")
-        odds = chance.choice((0.15, 0.5, 0.85))
-        yield [
-            piece
-            for change in everything
-            if chance.random() < odds
-            for piece in _torn(change, chance)
-        ]
+        yield fate(everything, random.Random(f"{seed}.{draw}"))
+
+
+def fate(pending: Sequence[Change], chance: random.Random) -> list[Change]:
+    """Choose what has reached the disk, with torn writes."""
+    odds = chance.choice((0.15, 0.5, 0.85))
+    return [
+        piece for change in pending if chance.random() < odds for piece in _torn(change, chance)
+    ]
 
 
 def _torn(change: Change, chance: random.Random) -> Iterator[Change]:

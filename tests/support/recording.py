@@ -1,8 +1,7 @@
 """Records the file operations of a store into a trace for tests/support/disk.py, which says why in this way."""
 
-import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import apsw
 
 from notqmail.store.files import Files
+from tests.support.apsw_database import ApswDatabase
 from tests.support.disk import ROOT, Change, Event, Mark, Name, Sync, Truncate, Write
 
 _JOURNALS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
@@ -216,47 +216,12 @@ class RecordingFile(apsw.VFSFile):
         return "log header" if header else "log"
 
 
-class _Rows:
-    """store.database.Rows for an apsw cursor."""
-
-    def __init__(self, cursor: Any, rowcount: int) -> None:
-        self._cursor = cursor
-        self.rowcount = rowcount
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._cursor)
-
-    def fetchone(self) -> Any:
-        return self._cursor.fetchone()
-
-    def fetchall(self) -> list[Any]:
-        return list(self._cursor)
-
-
-class RecordedDatabase:
-    """store.database.Database on apsw. The log is folded when the recorder says so, and not by its length."""
+class RecordedDatabase(ApswDatabase):
+    """Its log is folded when the recorder says so."""
 
     def __init__(self, path: Path, recorder: "Recorder") -> None:
-        self._recorder = recorder
-        self._connection = apsw.Connection(str(path), vfs=recorder.vfs_name)
-
-    @property
-    def in_transaction(self) -> bool:
-        return self._connection.in_transaction
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> _Rows:
-        if sql.startswith("PRAGMA wal_autocheckpoint"):
-            sql = "PRAGMA wal_autocheckpoint = 0"
-        try:
-            rows = _Rows(self._connection.execute(sql, parameters), self._connection.changes())
-            if sql == "COMMIT" and self._recorder.take_checkpoint():
-                self._connection.execute("PRAGMA wal_checkpoint").fetchall()
-        except apsw.Error as error:
-            raise sqlite3.OperationalError(str(error)) from error
-        return rows
-
-    def close(self) -> None:
-        self._connection.close()
+        super().__init__(apsw.Connection(str(path), vfs=recorder.vfs_name))
+        self.folds = recorder.take_checkpoint  # type: ignore[method-assign]
 
 
 class Recorder:
