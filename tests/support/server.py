@@ -82,6 +82,11 @@ class Server:
         assert self._process is not None, "not running"
         return self._process.pid
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has said READY since it was last started (or has ended)."""
+        return self._ready.is_set()
+
     def init(self, users: Sequence[str]) -> None:
         named = [word for user in users for word in ("--user", f"{user}@{DOMAIN}")]
         made = notqmail(
