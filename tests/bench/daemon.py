@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tests.bench.peer import Endpoint, Failed, Usage
 from tests.bench.processes import Processes, processes
@@ -65,11 +66,14 @@ class Daemon:
             raise Failed(f"{plan.name} does not start: {failure}") from None
 
 
+_Server = TypeVar("_Server", bound=Daemon)
+
+
 @contextmanager
-def running(plan: Plan) -> Iterator[Daemon]:
+def running(plan: Plan, kind: type[_Server]) -> Iterator[_Server]:
     """Run a server until the block ends."""
     with processes() as group:
-        server = Daemon(plan, group)
+        server = kind(plan, group)
         server.start()
         yield server
         group.stop(number=plan.ends)

@@ -1,7 +1,7 @@
 """A package of .peers as if it were installed: for the processes that are started here, and for no other.
 
 Exim and OpenSMTPD have paths and accounts compiled in. They are run in a mount namespace of their own, where the
-unpacked package lies over /usr and a few files of ours over /etc (overlays that nobody can write to), and where
+unpacked package lies over /usr and /var/lib and a few files of ours over /etc (overlays that nobody can write to), and where
 /var/spool and /run are directories of the measured disk. The system keeps its files and accounts, and the mounts
 end with the last process in there.
 """
@@ -19,7 +19,9 @@ PEERS = ROOT / ".peers"  # scripts/peers unpacks them there
 
 # in the package's directory, so that its path has no part in the mount options
 _ENTER = """\
-mount -t overlay overlay -o lowerdir=usr:/usr /usr &&
+for place in usr var/lib; do
+    [ ! -d $place ] || mount -t overlay overlay -o lowerdir=$place:/$place /$place
+done
 cd "$1" && mount -t overlay overlay -o lowerdir=etc:/etc /etc &&
 mount --bind spool /var/spool && mount --bind run /run && cd / && shift && exec "$@"
 """

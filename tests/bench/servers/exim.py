@@ -91,7 +91,7 @@ class Exim:
 
     @contextmanager
     def running(self, setup: Setup) -> Iterator[daemon.Daemon]:
-        address, mail = Endpoint(HOST, free_port()), setup.directory / "mail"
+        address, mail = Endpoint(HOST, free_port(HOST)), setup.directory / "mail"
         installed = Installed("exim", setup.directory, [Account(_ACCOUNT)])
         configuration = _MAIN.format(
             domain=DOMAIN,
@@ -111,8 +111,9 @@ class Exim:
         os.chown(mail, nobody.pw_uid, nobody.pw_gid)
         command = installed.command("/usr/sbin/exim4", "-bdf", "-q30m")
         output = setup.directory / "output"
-        with daemon.running(daemon.Plan(self.name, address, DOMAIN, mail, command, output)) as it:
-            yield it
+        plan = daemon.Plan(self.name, address, DOMAIN, mail, command, output)
+        with daemon.running(plan, daemon.Daemon) as server:
+            yield server
 
 
 PEER = Exim()
