@@ -7,12 +7,14 @@ figures from there mean little.
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+DIRECTORY = Path("/var/tmp")  # where images are made
 _MB = 1 << 20
+_OCTETS_PER_INODE = 4096  # a backlog of small messages is several files for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +26,22 @@ class Disk:
 @contextmanager
 def journaled(megabytes: int = 2048) -> Iterator[Disk]:
     """Mount a new journaled ext4 (as root); elsewhere give a temporary directory, and the note says so."""
-    with tempfile.TemporaryDirectory(prefix="notqmail-bench-", dir="/var/tmp") as name:
-        directory = Path(name)
+    with ExitStack() as stack:
+        name = tempfile.TemporaryDirectory(
+            prefix="notqmail-bench-", dir=DIRECTORY, ignore_cleanup_errors=True
+        )
+        directory = Path(stack.enter_context(name))
         directory.chmod(0o755)
         mount = directory / "disk"
         mount.mkdir()
-        if os.geteuid() != 0 or not _mounted(directory / "image", mount, megabytes):
+        for _ in range(2):  # once more for a signal that comes in the middle of it
+            stack.callback(_unmount, mount)
+        if os.geteuid() == 0 and _mounted(directory / "image", mount, megabytes):
+            yield Disk(mount, f"journaled ext4 (defaults) in a {megabytes:,} MB image, zero-filled")
+        else:
             yield Disk(
-                directory, f"{directory}, file system not controlled: take care with the figures"
+                mount, f"{DIRECTORY}, file system not controlled: take care with the figures"
             )
-            return
-        try:
-            yield Disk(mount, f"journaled ext4 (defaults) in a {megabytes} MB image, zero-filled")
-        finally:
-            subprocess.run(["umount", "--lazy", str(mount)], check=True)
 
 
 def _mounted(image: Path, mount: Path, megabytes: int) -> bool:
@@ -45,15 +49,16 @@ def _mounted(image: Path, mount: Path, megabytes: int) -> bool:
         for _ in range(megabytes):
             file.write(bytes(_MB))
         os.fsync(file.fileno())
-    make = [
-        "/sbin/mkfs.ext4",
-        "-q",
-        "-F",
-        "-E",
-        "lazy_itable_init=0,lazy_journal_init=0",
-        str(image),
-    ]
-    return all(
-        subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
-        for command in (make, ["mount", "-o", "loop", str(image), str(mount)])
-    )
+    options = ("-q", "-F", "-i", str(_OCTETS_PER_INODE))
+    at_once = "lazy_itable_init=0,lazy_journal_init=0"
+    make = ["/sbin/mkfs.ext4", *options, "-E", at_once, str(image)]
+    return _done(make) and _done(["mount", "-o", "loop", str(image), str(mount)])
+
+
+def _unmount(mount: Path) -> None:
+    if mount.is_mount():
+        _done(["umount", "--lazy", str(mount)])
+
+
+def _done(command: Sequence[str]) -> bool:
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0

@@ -1,0 +1,75 @@
+"""Progress on stderr: a line for each measurement, with how long it has taken so far and what is left."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from tests.bench.results import Outcome, cpu, memory, rate
+
+
+@dataclass(slots=True)
+class Progress:
+    """`total` measurements. What is left is estimated from how long the same took in rounds before."""
+
+    total: int
+    to: TextIO = field(default_factory=lambda: sys.stderr)
+    now: Callable[[], float] = time.monotonic
+    _spent: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    _done: int = 0
+    _began: float = 0
+    _first: float | None = None
+
+    def begin(self, workload: str, server: str, round_: int) -> None:
+        """Say what is measured next."""
+        self._began = self.now()
+        if self._first is None:
+            self._first = self._began
+        self._done += 1
+        digits = len(str(self.total))
+        self._write(
+            f"[{self._done:{digits}}/{self.total}] round {round_} {workload:<8}{server:<11}"
+        )
+
+    def end(self, outcome: Outcome, left: list[tuple[str, str]]) -> None:
+        """Say how it went; `left` are the workloads and servers still to come."""
+        assert self._first is not None
+        spent = self._spent.setdefault((outcome.workload, outcome.server), [])
+        spent.append(self.now() - self._began)
+        times = f"{_clock(self.now() - self._first)} so far"
+        if left:
+            times += f", about {_clock(self._estimate(left))} left"
+        self._write(f"{_figures(outcome)}  {times}\n")
+
+    def _estimate(self, left: list[tuple[str, str]]) -> float:
+        """What is known of a pair, else the mean of all."""
+        known = {pair: sum(times) / len(times) for pair, times in self._spent.items()}
+        mean = sum(known.values()) / len(known)
+        return sum(known.get(pair, mean) for pair in left)
+
+    def _write(self, text: str) -> None:
+        self.to.write(text)
+        self.to.flush()
+
+
+def _figures(outcome: Outcome) -> str:
+    figures = outcome.figures
+    if figures is None:
+        return f"{'failed: ' + outcome.failure:<33.200}"
+    units = (
+        (rate(figures), "/s", 0, 9),
+        (cpu(figures), " ms", 2, 10),
+        (memory(figures), " MB", 0, 10),
+    )
+    return "".join(
+        f"{'' if number is None else f'{number:,.{digits}f}{unit}':>{width}}"
+        for number, unit, digits, width in units
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return (
+        f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+    )
