@@ -103,6 +103,7 @@ async def _open_web(server: Server, later: Later) -> None:
         lambda: {name: len(each.registry) for name, each in server.listeners.items()},
         label="listener",
     )
+    metrics.watch("notqmail_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
     metrics.watch(
         "notqmail_journal_dropped_total",
         "Journal records dropped under pressure.",
