@@ -24,6 +24,7 @@ class Plan:
     mail: Path  # each user has a Maildir of that name in it
     command: Sequence[str]
     output: Path
+    user: str = ""  # whom it becomes
     environment: Mapping[str, str] | None = None
     ends: signal.Signals = signal.SIGTERM  # what stops it in good order
 
@@ -59,7 +60,9 @@ class Daemon:
         plan, hard = self.plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         files = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
         command = ["prlimit", f"--nofile={files}:", *plan.command]
-        self.processes.start(command, environment=plan.environment, output=plan.output)
+        self.processes.start(
+            command, environment=plan.environment, user=plan.user, output=plan.output
+        )
         try:
             return self.processes.wait_greeting(plan.address)
         except Failed as failure:
