@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +89,7 @@ class Processes:
     def stop(self, seconds: float = 10, number: signal.Signals = signal.SIGTERM) -> None:
         """End them: a signal to those that were started, or to all when these are gone; after `seconds` SIGKILL."""
         self._signal(self._leaders() or self._pids(), number)
-        if not self._wait_gone(seconds, self.alive):
+        if not self._wait_ended(seconds):
             self.kill()
         self._started.clear()
 
@@ -97,7 +97,7 @@ class Processes:
         """SIGKILL to all, and again to those that were born meanwhile."""
         for _ in range(50):
             self._signal(self._pids(), signal.SIGKILL)
-            if self._wait_gone(0.2, self.alive):
+            if self._wait_ended(0.2):
                 return
 
     def _leaders(self) -> frozenset[int]:
@@ -108,9 +108,9 @@ class Processes:
         """All that live: who was just started may not have entered the group yet."""
         return self._leaders() | self.group.pids()
 
-    def _wait_gone(self, seconds: float, there: Callable[[], bool]) -> bool:
+    def _wait_ended(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
-        while there():
+        while self.alive():
             if time.monotonic() > end:
                 return False
             time.sleep(_STEP)
@@ -130,16 +130,13 @@ class Processes:
 @contextmanager
 def processes() -> Iterator[Processes]:
     """Give a group to start a server's processes in; at the end of the block none is left."""
-    group = new_group()
-    try:
-        with watched(group) as usage:
-            running = Processes(group, usage)
-            try:
-                yield running
-            finally:
-                running.kill()
-    finally:
-        group.remove()
+    with ExitStack() as stack:
+        group = new_group()
+        stack.callback(group.remove)
+        running = Processes(group, stack.enter_context(watched(group)))
+        for _ in range(2):  # once more for a signal that comes in the middle of it
+            stack.callback(running.kill)
+        yield running
 
 
 def _becoming(user: str) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Protocol
 _TICK = os.sysconf("SC_CLK_TCK")
 _STEP = 0.3  # seconds between two looks at memory, at least
 _SHARE = 50  # and so many times what a look took
+_PREFIX = "notqmail-bench-"
 _numbers = itertools.count(1)
 
 
@@ -117,16 +118,26 @@ class Sessions:
 
 def new_group() -> Group:
     """Make a control group; where that is not possible, go by sessions."""
-    name = f"notqmail-bench-{os.getpid()}-{next(_numbers)}"
+    name = f"{_PREFIX}{os.getpid()}-{next(_numbers)}"
     for above in _hierarchies():
         path = above / name
         with suppress(OSError):
+            _sweep(above)
             path.mkdir()
             if (path / "cpuacct.usage").exists() or "usage_usec" in (path / "cpu.stat").read_text():
                 return ControlGroup(path)
         with suppress(OSError):
             path.rmdir()
     return Sessions()
+
+
+def _sweep(above: Path) -> None:
+    """Remove what a run left that was killed with -9; a group with a process in it stays."""
+    for left in above.glob(f"{_PREFIX}*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            with suppress(OSError):
+                left.rmdir()
 
 
 def _hierarchies() -> Iterator[Path]:
