@@ -15,7 +15,6 @@ from tests.support.waiting import free_port
 
 OCTETS = 4096  # of a message, less its header
 SINK = "127.0.0.2"  # not the host of our server: one that is asked to relay to itself may call that a loop
-_SENDER = "a@sender.example"
 _LEAST = 0.005  # seconds between two looks, at least
 _MOST = 0.25
 
@@ -28,17 +27,23 @@ class Burst:
     kept: bool = False  # many messages over each connection, or one
     octets: int = OCTETS
     patience: float = 180  # seconds for all of it
+    sender: str = "a@sender.example"
+    hello: str = ""  # the client's name; "": that of the machine
+    file: Path | None = None  # what is sent, header and body; None: a message of `octets`
 
-    def send(self, server: Running, to: str, count: int) -> None:
-        """Send so many messages and return when the last one was answered. Raises Failed."""
+    def send(self, server: Running, to: str, count: int, at: Endpoint | None = None) -> None:
+        """Send so many messages, to `server.address` unless it is said where else, and return when the last one was
+        answered. Raises Failed."""
         sessions = min(self.sessions, count)
         if isinstance(server, Narrow):
             sessions = min(sessions, server.most_sessions)
         command = [postfix_program("smtp-source"), "-s", str(sessions), "-m", str(count)]
-        command += ["-l", str(self.octets), "-f", _SENDER, "-t", to, *(["-d"] if self.kept else [])]
+        command += ["-f", self.sender, "-t", to, *(["-d"] if self.kept else [])]
+        command += ["-F", str(self.file)] if self.file else ["-l", str(self.octets)]
+        command += ["-M", self.hello] if self.hello else []
         try:
             subprocess.run(
-                [*command, str(server.address)],
+                [*command, str(at or server.address)],
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

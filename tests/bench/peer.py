@@ -38,6 +38,14 @@ class Certificate(NamedTuple):
     key: Path
 
 
+class Checks(NamedTuple):
+    """Everything is on: SPF, DKIM and DMARC of what comes in at `Running.address`, with names from the machine's
+    resolver, and a DKIM signature for the server's domain on what is given to `Submitting.submission`."""
+
+    selector: str
+    key: Path  # PEM, RSA
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What a workload asks of a server before it starts."""
@@ -46,8 +54,11 @@ class Setup:
     users: tuple[str, ...] = ("bench",)  # mailboxes at the server's domain
     relay: Endpoint | None = None  # where mail for every other domain goes; None: nowhere
     certificate: Certificate | None = None  # for STARTTLS
+    checks: Checks | None = None  # None: nothing that asks DNS
     backlog: int = 0  # messages that will wait for a destination that is away
-    connections: int = 0  # that will be open at once, from many addresses of 127.0.0.0/8; 0: some hundreds
+    connections: int = (
+        0  # that will be open at once, from many addresses of 127.0.0.0/8; 0: some hundreds
+    )
 
 
 class Usage(Protocol):
@@ -91,6 +102,15 @@ class Narrow(Protocol):
 
     @property
     def most_sessions(self) -> int: ...
+
+
+@runtime_checkable
+class Submitting(Protocol):
+    """A running server with `Setup.checks`."""
+
+    @property
+    def submission(self) -> Endpoint:
+        """Where its own users give mail; what comes from loopback may leave from there, signed and not judged."""
 
 
 class Peer(Protocol):

@@ -63,6 +63,7 @@ class Postfix:
     relays: Mapping[str, int]  # domain -> port on 127.0.0.1 that it is sent to
     settings: Mapping[str, str]
     prefix: Sequence[str] = ()  # a command that becomes the one that follows it
+    services: str = ""  # more lines for master.cf
     _master: "subprocess.Popen[bytes] | None" = field(default=None)
 
     @property
@@ -149,7 +150,8 @@ class Postfix:
         (etc / "transport").write_text(relays, "utf-8")
         values = self._settings(owner.pw_name, group.gr_name, nobody) | dict(self.settings)
         (etc / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in values.items()), "utf-8")
-        (etc / "master.cf").write_text(_MASTER.format(listen=f"{HOST}:{self.port}"))
+        master = _MASTER.format(listen=f"{HOST}:{self.port}") + self.services
+        (etc / "master.cf").write_text(master, "utf-8")
 
     def _make_queue(self, owner: int, group: int) -> None:
         """The queue directory as post-install would make it."""

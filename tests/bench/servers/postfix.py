@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.peer import Endpoint, Failed, Setup, Unavailable
+from tests.bench.companions import Companions
+from tests.bench.peer import Checks, Endpoint, Failed, Setup, Unavailable
 from tests.bench.processes import Processes, processes
 from tests.bench.usage import GroupUsage
 from tests.support import postfix
@@ -63,6 +64,13 @@ class RunningPostfix:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckingPostfix(RunningPostfix):
+    """With its companions; see peer.Submitting."""
+
+    submission: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
 class PostfixPeer:
     """See peer.Peer."""
 
@@ -95,8 +103,9 @@ class PostfixPeer:
             port = free_port(postfix.HOST)
             server = Postfix(root, port, setup.users, {}, _settings(setup), group.command([]))
             try:
+                running = _accompanied(server, group, setup.checks)
                 server.start()
-                yield RunningPostfix(server, group)
+                yield running
             except AssertionError as error:
                 raise Failed(str(error)) from error
             except pytest.skip.Exception as reason:
@@ -105,8 +114,23 @@ class PostfixPeer:
                 server.stop()
 
 
+def _accompanied(server: Postfix, group: Processes, checks: Checks | None) -> RunningPostfix:
+    """Start what is to stand beside it."""
+    if checks is None:
+        return RunningPostfix(server, group)
+    submission = Endpoint(postfix.HOST, free_port(postfix.HOST))
+    hostname = f"mx.{DOMAIN}"
+    beside = Companions(server.root / "companions", hostname, DOMAIN, checks, submission)
+    beside.start(group)
+    server.settings = {**server.settings, **beside.settings}
+    server.services = beside.services
+    return CheckingPostfix(server, group, submission)
+
+
 def _settings(setup: Setup) -> dict[str, str]:
     settings = dict(_SETTINGS)
+    if setup.connections:
+        settings["default_process_limit"] = str(setup.connections + 200)
     if setup.relay is not None:
         settings["relayhost"] = f"[{setup.relay.host}]:{setup.relay.port}"
     if setup.certificate is not None:
