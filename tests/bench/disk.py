@@ -5,6 +5,7 @@ figures from there mean little.
 """
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,12 @@ def journaled(megabytes: int = 2048) -> Iterator[Disk]:
             yield Disk(
                 mount, f"{DIRECTORY}, file system not controlled: take care with the figures"
             )
+
+
+def empty(directory: Path) -> None:
+    """Remove all of it and wait until the file system has done that too, so that what follows does not pay for it."""
+    shutil.rmtree(directory)
+    subprocess.run(["sync", "--file-system", str(directory.parent)], check=False)
 
 
 def _mounted(image: Path, mount: Path, megabytes: int) -> bool:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from tests.bench import names
 from tests.bench.disk import DIRECTORY, Disk, journaled
@@ -79,9 +78,3 @@ def prepared(megabytes: int) -> Iterator[Disk]:
                 f"no loopback address has a free port 53 ({error}); stop the DNS server that listens on all addresses"
             ) from None
         yield disk
-
-
-def empty(directory: Path) -> None:
-    """Remove all of it and wait until the disk has done that too, so that what follows does not pay for it."""
-    shutil.rmtree(directory)
-    os.sync()

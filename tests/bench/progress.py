@@ -1,6 +1,5 @@
 """Progress on stderr: a line for each measurement, with how long it has taken so far and what is left."""
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,10 +10,10 @@ from tests.bench.results import Outcome, cpu, memory, rate
 
 @dataclass(slots=True)
 class Progress:
-    """`total` measurements. What is left is estimated from how long the same took in rounds before."""
+    """`total` measurements, or fewer when servers fail. What is left is estimated from how long the same took in rounds before."""
 
     total: int
-    to: TextIO = field(default_factory=lambda: sys.stderr)
+    to: TextIO
     now: Callable[[], float] = time.monotonic
     _spent: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     _done: int = 0
@@ -38,6 +37,7 @@ class Progress:
         spent = self._spent.setdefault((outcome.workload, outcome.server), [])
         spent.append(self.now() - self._began)
         times = f"{_clock(self.now() - self._first)} so far"
+        self.total = self._done + len(left)
         if left:
             times += f", about {_clock(self._estimate(left))} left"
         self._write(f"{_figures(outcome)}  {times}\n")

@@ -5,11 +5,14 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from tests.bench import ground, quick, report
+from tests.bench.disk import empty
 from tests.bench.options import Options, parse
 from tests.bench.peer import Failed, Unavailable, Workload
 from tests.bench.progress import Progress
@@ -64,7 +67,8 @@ def _run(options: Options) -> int:
             load,
             options.rounds,
         )
-        measure(options.rounds, workloads, contestants, disk.path, results)
+        planned = turns(options.rounds, workloads, contestants)
+        measure(planned, disk.path, results, sys.stderr)
     text = report.render(about, workloads, contestants, results)
     return _tell(options, about, text, results)
 
@@ -80,52 +84,59 @@ def _raise_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 
-def measure(
-    rounds: int,
-    workloads: Sequence[Workload],
-    contestants: Sequence[Contestant],
-    disk: Path,
-    results: Results,
-) -> None:
-    """Add the outcome of every workload on every server, in each round. Who has failed once is not asked again."""
-    left = list(_turns(rounds, workloads, contestants))
-    progress = Progress(len(left))
-    while left:
-        round_, work, who = left.pop(0)
-        progress.begin(work.name, who.key, round_)
-        outcome = _measured(round_, work, who, disk)
-        results.outcomes.append(outcome)
-        if outcome.failure:
-            again = [turn for turn in left if turn[1:] == (work, who)]
-            left = [turn for turn in left if turn not in again]
-            progress.total -= len(again)
-        progress.end(outcome, [(turn[1].name, turn[2].key) for turn in left])
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One measurement that is to be made."""
+
+    round: int
+    workload: Workload
+    contestant: Contestant
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.workload.name, self.contestant.key
 
 
-_Turn = tuple[int, Workload, Contestant]
-
-
-def _turns(
+def turns(
     rounds: int, workloads: Sequence[Workload], contestants: Sequence[Contestant]
-) -> Iterator[_Turn]:
+) -> Iterator[Turn]:
     """Who is measured when: another server begins in each round."""
     for round_ in range(rounds):
         first = round_ % len(contestants)
         for work in workloads:
             for who in (*contestants[first:], *contestants[:first]):
                 if not who.lacks(work.name):
-                    yield round_ + 1, work, who
+                    yield Turn(round_ + 1, work, who)
 
 
-def _measured(round_: int, work: Workload, who: Contestant, disk: Path) -> Outcome:
+def measure(planned: Iterable[Turn], disk: Path, results: Results, to: TextIO) -> None:
+    """Add the outcome of each turn to the results and tell of it. Who has failed once is not asked again."""
+    left = list(planned)
+    progress = Progress(len(left), to)
+    while left:
+        turn = left.pop(0)
+        progress.begin(*turn.pair, turn.round)
+        outcome = _measured(turn, disk)
+        results.outcomes.append(outcome)
+        if outcome.failure:
+            left = [each for each in left if each.pair != turn.pair]
+        progress.end(outcome, [each.pair for each in left])
+
+
+def _measured(turn: Turn, disk: Path) -> Outcome:
     """One measurement. Whatever goes wrong with one server is written down, and the others are measured all the same."""
+    figures, failure, work = None, "", turn.workload
     try:
-        with _new_directory(disk) as directory, who.peer.running(work.setup(directory)) as running:
-            return Outcome(work.name, who.key, round_, work.measure(running))
-    except (Failed, Unavailable) as failure:
-        return Outcome(work.name, who.key, round_, failure=str(failure))
-    except Exception as error:  # an adapter's mistake must not cost the hours before it
-        return Outcome(work.name, who.key, round_, failure=f"{type(error).__name__}: {error}")
+        with (
+            _new_directory(disk) as directory,
+            turn.contestant.peer.running(work.setup(directory)) as running,
+        ):
+            figures = work.measure(running)
+    except (Failed, Unavailable) as error:
+        failure = str(error)
+    except Exception as error:  # a mistake in one adapter must not cost the hours before it
+        failure = f"{type(error).__name__}: {error}"
+    return Outcome(*turn.pair, turn.round, None if failure else figures, failure)
 
 
 @contextmanager
@@ -135,17 +146,20 @@ def _new_directory(disk: Path) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        ground.empty(directory)
+        empty(directory)
 
 
 def _tell(options: Options, about: About, text: str, results: Results) -> int:
+    missing = quick.missing(options.workloads, options.servers, results)
+    for sentence in missing:
+        print(f"scripts/bench: {report.shortened(sentence)}", file=sys.stderr)
+    if options.quick and missing:
+        return 2
     if options.json:
         document = quick.document(about, options.workloads, options.servers, results)
         print(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         print(text)
-    for sentence in quick.missing(options.workloads, options.servers, results):
-        print(f"scripts/bench: {report.shortened(sentence)}", file=sys.stderr)
     if options.record:
         replace(PAGE, "bench", text)
         print(f"written: {PAGE.relative_to(ROOT)}", file=sys.stderr)
