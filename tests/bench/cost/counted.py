@@ -1,0 +1,86 @@
+"""The program that is counted: it works shapes, and marks where a count ends by a system call nobody else makes.
+
+    python -m tests.bench.cost.counted DIRECTORY [--shapes receive,queue] [--extra 0]
+
+valgrind watches for `getppid`: at each call it writes down what was counted since the last and begins anew. After the last
+mark the program prints the labels of all, as JSON, in the order in which they were counted.
+"""
+
+import argparse
+import asyncio
+import gc
+import io
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import uvloop
+
+from notqmail import log
+from tests.bench.cost import reference
+from tests.bench.cost.shape import Shape, Work
+from tests.bench.cost.shapes import SHAPES
+
+TIMES = 3  # the long run has so many times the messages of the short one
+SETUP = ""  # the label of what does not count
+
+
+class Marks:
+    """The labels so far."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+
+    def mark(self, label: str) -> None:
+        """What ran since the last mark is `label`."""
+        self.labels.append(label)
+        os.getppid()
+
+
+async def count(marks: Marks, name: str, messages: int, work: Work) -> None:
+    """Work once to warm up, then a short and a long run. Logging is as served, and ends with each run."""
+    for label, number in (
+        (SETUP, messages),
+        (f"{name}/1", messages),
+        (f"{name}/{TIMES}", TIMES * messages),
+    ):
+        output = log.setup(stream=io.StringIO())
+        gc.collect()
+        gc.freeze()
+        marks.mark(SETUP)
+        await work(number)
+        output.stop()
+        marks.mark(label)
+
+
+async def count_shape(marks: Marks, shape: Shape, extra: float) -> None:
+    """Count one shape. `extra` turns of the reference are done for each message besides: a change that costs."""
+    with tempfile.TemporaryDirectory() as directory:
+        async with shape.open(Path(directory)) as work:
+
+            async def burdened(messages: int) -> None:
+                await work(messages)
+                await reference.run(round(extra * messages))
+
+            await count(marks, shape.name, shape.messages, burdened)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shapes", default=",".join(SHAPES))
+    parser.add_argument("--extra", type=json.loads, default={})
+    arguments = parser.parse_args()
+    sys.setswitchinterval(3600.0)  # threads take turns where they wait, not by the wall clock
+    marks = Marks()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(count(marks, "reference", reference.TURNS, reference.run))
+    for name in arguments.shapes.split(","):
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(count_shape(marks, SHAPES[name], arguments.extra.get(name, 0.0)))
+    print(json.dumps(marks.labels))
+
+
+if __name__ == "__main__":
+    main()

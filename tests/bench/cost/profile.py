@@ -1,0 +1,119 @@
+"""Where the cost of a shape is: the Python functions that take most of its time, and the C functions that run most of its
+instructions.
+
+The first is cProfile's, over all threads, without valgrind: shares are worth reading, times are not. The second is
+callgrind's and exact, but the interpreter is one function to it.
+"""
+
+import asyncio
+import cProfile
+import io
+import logging
+import pstats
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import uvloop
+
+from notqmail import log
+from tests.bench.cost.counted import TIMES
+from tests.bench.cost.shape import Shape
+from tests.bench.cost.valgrind import CountError, dump
+from tests.support.programs import ROOT
+
+MESSAGES = 20  # times as many as are counted
+TOP = 10
+_WAITS = ("'acquire'", "'get'", "_queue.SimpleQueue", "run_forever", "run_until_complete", "fsync")
+_FUNCTION = re.compile(r"^\s*([0-9,]+) \(\s*([0-9.]+)%\)\s+(?:\S*:)?(\S+)")
+
+
+class Share(NamedTuple):
+    """A function and its part of the whole, 0.1 for a tenth."""
+
+    part: float
+    function: str
+
+
+def python_functions(shape: Shape) -> Sequence[Share]:
+    """The Python functions (and built-ins) with most time of their own, waiting left out."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        _everywhere() as profiles,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(_work(shape, Path(directory), profiles))
+    stats = pstats.Stats(*profiles, stream=io.StringIO())
+    own: dict[str, float] = {}
+    for (file, line, name), (_, _, seconds, _, _) in stats.stats.items():  # type: ignore[attr-defined]
+        function = _named(file, line, name)
+        if not any(wait in function for wait in _WAITS):
+            own[function] = own.get(function, 0.0) + seconds
+    whole = sum(own.values())
+    ordered = sorted(own, key=lambda function: -own[function])
+    return [Share(own[function] / whole, function) for function in ordered[:TOP]]
+
+
+async def _work(shape: Shape, directory: Path, profiles: list[cProfile.Profile]) -> None:
+    async with shape.open(directory) as work:
+        output = log.setup(stream=io.StringIO())
+        await work(shape.messages)
+        for profile in profiles:
+            profile.clear()
+        here = cProfile.Profile()
+        profiles.append(here)
+        here.enable()
+        await work(MESSAGES * shape.messages)
+        here.disable()
+        output.stop()
+    logging.getLogger().handlers.clear()
+
+
+@contextmanager
+def _everywhere() -> Iterator[list[cProfile.Profile]]:
+    """Profile every thread that starts within the block."""
+    profiles: list[cProfile.Profile] = []
+
+    def begin(*_: Any) -> None:  # called at a new thread's first call, which then is no longer ours
+        sys.setprofile(None)
+        profile = cProfile.Profile()
+        profiles.append(profile)
+        profile.enable()
+
+    threading.setprofile(begin)
+    try:
+        yield profiles
+    finally:
+        threading.setprofile(None)
+
+
+def _named(file: str, line: int, name: str) -> str:
+    """A function as a reader knows it."""
+    if file == "~":
+        return name.strip("<>")
+    path = Path(file)
+    for root in (ROOT / "src", ROOT):
+        if path.is_relative_to(root) and ".venv" not in path.parts:
+            return f"{path.relative_to(root)}:{name}"
+    return f"{path.parent.name}/{path.name}:{name}"
+
+
+def c_functions(shape: Shape, directory: Path) -> Sequence[Share]:
+    """The C functions with most instructions of their own, of what `count` has left in `directory`."""
+    command = [
+        "callgrind_annotate",
+        "--threshold=100",
+        str(dump(directory, f"{shape.name}/{TIMES}")),
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise CountError(f"callgrind_annotate failed: {ran.stderr.strip()[-200:]}")
+    found = [_FUNCTION.match(line) for line in ran.stdout.splitlines()]
+    shares = [Share(float(m[2]) / 100, m[3]) for m in found if m and m[3] != "PROGRAM"]
+    return shares[:TOP]
