@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from tests.bench import names
 from tests.bench.disk import DIRECTORY, Disk, journaled
 from tests.bench.peer import Unavailable
-from tests.bench.servers import OURS
+from tests.bench.servers import OURS, REFERENCE
 from tests.support.programs import ROOT
 
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -48,10 +48,12 @@ def _problems(megabytes: int) -> Iterator[str]:
         )
 
 
-def fetch(servers: Sequence[str]) -> None:
-    """Have these servers, and Postfix for its smtp-source. Raises Unavailable."""
-    wanted = dict.fromkeys(("postfix", *servers))
+def fetch(servers: Sequence[str], workloads: Sequence[str]) -> None:
+    """Have these servers with what they need for the workloads, and Postfix for its smtp-source. Raises Unavailable."""
+    wanted = dict.fromkeys((REFERENCE, *servers))
     wanted.pop(OURS, None)
+    if "W7" in workloads:
+        wanted["companions"] = None  # of Postfix
     command = [str(ROOT / "scripts" / "peers"), *wanted]
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode != 0:
         raise Unavailable(

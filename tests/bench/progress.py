@@ -56,7 +56,9 @@ class Progress:
 def _figures(outcome: Outcome) -> str:
     figures = outcome.figures
     if figures is None:
-        return f"{'failed: ' + outcome.failure:<33.200}"
+        return (
+            f"failed: {outcome.failure}" if outcome.failure else f"not measured: {outcome.absence}"
+        )
     units = (
         (rate(figures), "/s", 0, 9),
         (cpu(figures), " ms", 2, 10),

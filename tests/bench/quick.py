@@ -48,12 +48,14 @@ def reached(ratios: Mapping[str, float], cpu_ratios: Mapping[str, float]) -> boo
 
 def missing(workloads: Sequence[str], servers: Sequence[str], results: Results) -> list[str]:
     """What could not be measured, and why."""
-    return [
-        f"{server} failed {workload}: {results.failure(workload, server)}"
-        for workload in workloads
-        for server in servers
-        if results.failure(workload, server)
-    ]
+    found = []
+    for workload in workloads:
+        for server in servers:
+            if failure := results.failure(workload, server):
+                found.append(f"{server} failed {workload}: {failure}")
+            if absence := results.absence(workload, server):
+                found.append(f"{server} could not be measured on {workload}: {absence}")
+    return found
 
 
 def _ratios(workloads: Sequence[str], results: Results, of: Any) -> dict[str, float]:
@@ -64,6 +66,8 @@ def _ratios(workloads: Sequence[str], results: Results, of: Any) -> dict[str, fl
 def _figures(results: Results, workload: str, server: str) -> dict[str, Any]:
     if failure := results.failure(workload, server):
         return {"failed": failure}
+    if absence := results.absence(workload, server):
+        return {"not_measured": absence}
     return {
         "rate": _spread(results.spread(workload, server, rate)),
         "cpu_ms": _median(results.spread(workload, server, cpu), 3),

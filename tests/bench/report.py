@@ -71,7 +71,10 @@ def _section(
     workload: Workload, contestants: Sequence[Contestant], results: Results
 ) -> Iterable[str]:
     """The table of a workload, and who is not in it."""
-    lacking = {each.key: each.lacks(workload.name) for each in contestants}
+    lacking = {
+        each.key: each.lacks(workload.name) or results.absence(workload.name, each.key)
+        for each in contestants
+    }
     rows = [_Row(each, workload, results) for each in contestants if not lacking[each.key]]
     columns = [*_COLUMNS.items(), *_more_columns(rows)]
     titles = [title.format(unit=workload.unit) for title, _ in columns]

@@ -20,13 +20,14 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one measurement ended: with figures, or why not."""
+    """How one measurement ended: with figures, with what the server failed at, or with what was not there for it."""
 
     workload: str
     server: str
     round: int
     figures: Figures | None = None
     failure: str = ""
+    absence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,11 @@ class Results:
 
     def failure(self, workload: str, server: str) -> str:
         """Why a server failed; "" when it did not."""
-        return next(
-            (
-                each.failure
-                for each in self.outcomes
-                if (each.workload, each.server) == (workload, server) and each.failure
-            ),
-            "",
-        )
+        return self._first(workload, server, lambda outcome: outcome.failure)
+
+    def absence(self, workload: str, server: str) -> str:
+        """What was not there to measure a server; "" when all was."""
+        return self._first(workload, server, lambda outcome: outcome.absence)
 
     def spread(self, workload: str, server: str, number: Number) -> Spread | None:
         """Median and range of a figure; None when there is none."""
@@ -68,6 +66,10 @@ class Results:
             if above is not None and below:
                 ratios.append(above / below)
         return statistics.median(ratios) if ratios else None
+
+    def _first(self, workload: str, server: str, text: Callable[[Outcome], str]) -> str:
+        theirs = (o for o in self.outcomes if (o.workload, o.server) == (workload, server))
+        return next(filter(None, map(text, theirs)), "")
 
 
 def spread(numbers: Iterable[float | None]) -> Spread | None:

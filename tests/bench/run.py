@@ -51,7 +51,7 @@ def _run(options: Options) -> int:
     workloads = [workload(name, options.messages) for name in options.workloads]
     megabytes = _LARGE if any(name.startswith("W6") for name in options.workloads) else _SMALL
     ground.check(megabytes)
-    ground.fetch(options.servers)
+    ground.fetch(options.servers, options.workloads)
     contestants = [_contestant(name) for name in options.servers]
     _raise_limit()
     load = os.getloadavg()[0]
@@ -118,25 +118,27 @@ def measure(planned: Iterable[Turn], disk: Path, results: Results, to: TextIO) -
         progress.begin(*turn.pair, turn.round)
         outcome = _measured(turn, disk)
         results.outcomes.append(outcome)
-        if outcome.failure:
+        if outcome.figures is None:
             left = [each for each in left if each.pair != turn.pair]
         progress.end(outcome, [each.pair for each in left])
 
 
 def _measured(turn: Turn, disk: Path) -> Outcome:
     """One measurement. Whatever goes wrong with one server is written down, and the others are measured all the same."""
-    figures, failure, work = None, "", turn.workload
+    work = turn.workload
     try:
         with (
             _new_directory(disk) as directory,
             turn.contestant.peer.running(work.setup(directory)) as running,
         ):
             figures = work.measure(running)
-    except (Failed, Unavailable) as error:
-        failure = str(error)
+    except Unavailable as absence:
+        return Outcome(*turn.pair, turn.round, absence=str(absence))
+    except Failed as failure:
+        return Outcome(*turn.pair, turn.round, failure=str(failure))
     except Exception as error:  # a mistake in one adapter must not cost the hours before it
-        failure = f"{type(error).__name__}: {error}"
-    return Outcome(*turn.pair, turn.round, None if failure else figures, failure)
+        return Outcome(*turn.pair, turn.round, failure=f"{type(error).__name__}: {error}")
+    return Outcome(*turn.pair, turn.round, figures)
 
 
 @contextmanager
