@@ -26,7 +26,7 @@ from tests.support.disk import ROOT, SECTOR
 P = ParamSpec("P")
 T = TypeVar("T")
 
-COMMITS = 25  # between two checkpoints, on average: a simulation is short, and should see some
+COMMITS = 15  # between two checkpoints, on average: a simulation is short, and should see some
 _JOURNALS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
 _ERRORS = {ENOSPC: apsw.FullError, EROFS: apsw.ReadOnlyError}
 

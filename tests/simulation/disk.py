@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from tests.simulation.tree import Tree, trouble
-from tests.support.disk import ROOT, Change, Disk, Name, Sync, Truncate, Write, fate
+from tests.support.disk import ROOT, Change, Disk, Name, Sync, Truncate, Write, fate, write
 
 Crash = Literal["kill", "power"]
 FREE = 1 << 40  # octets that are free while there is room
@@ -136,10 +136,8 @@ class SimulatedDisk:
         """Let it happen: visible at once, certain after a sync."""
         self.fingerprint = zlib.crc32(repr(event).encode(), self.fingerprint)
         match event:
-            case Write(inode, offset, data):
-                self.tree.write(inode, offset, data)
-            case Truncate(inode, size):
-                self.tree.truncate(inode, size)
+            case Write(inode) | Truncate(inode):
+                write(self.tree.files[inode], event)
             case Name(directory, name, None):
                 self.tree.names[directory].pop(name, None)
             case Name(directory, name, int(target)):

@@ -1,6 +1,6 @@
 """The disk of a server: the real queue and real Maildirs on a simulated disk, through all lives of the server.
 
-disk = ServerDisk(clock, random.Random(seed), Path("/data"), trace)
+disk = ServerDisk(clock, random.Random(seed), trace)
 disk.on_crash = program.killed           # called at once, in the middle of an operation of the server
 disk.device.crash_at(120, "power")
 world = SimulatedWorld(..., disk, ...)   # it is program.Disk: `store` and `local` are what app.World gives
@@ -24,6 +24,7 @@ from tests.simulation.files import BlobFiles, MailFiles
 from tests.simulation.jobs import LoopPool, LoopWriter
 
 BLOB_THREADS = 4
+DATA = Path("/data")
 
 
 def nobody_cares() -> None:
@@ -31,10 +32,10 @@ def nobody_cares() -> None:
 
 
 class ServerDisk:
-    """program.Disk. `device` is the disk itself, to be made full, slow, or crashed at an operation."""
+    """program.Disk, whatever `data_dir` says. `device` is the disk itself, to be made full, slow, or crashed at an operation."""
 
     def __init__(
-        self, clock: Clock, chance: random.Random, root: Path, notes: Notes | None = None
+        self, clock: Clock, chance: random.Random, notes: Notes | None = None, root: Path = DATA
     ) -> None:
         self._clock = clock
         self.device = SimulatedDisk(chance, root, notes)
@@ -50,7 +51,7 @@ class ServerDisk:
         self._mount = mount = self.device.mount(lambda: self.on_crash())
         self._databases = Databases(mount, self.device.chance)
         return await SqliteStore.start(
-            config.data,
+            self.device.root,
             config.queue,
             self._clock,
             lock=False,  # SimulatedDisk.mount looks after that
@@ -64,7 +65,7 @@ class ServerDisk:
         """The way into the mailboxes."""
         assert self._mount is not None, "the queue is opened first"
         return MaildirTransport(
-            config.data,
+            self.device.root,
             config.mailbox,
             canonical_domain(config.hostname),
             self._clock,

@@ -58,17 +58,6 @@ class Tree:
             raise trouble(errno.ENOTDIR, path)
         return inode, name
 
-    def write(self, inode: int, offset: int, data: bytes) -> None:
-        content = self.files[inode]
-        if offset > len(content):
-            content.extend(bytes(offset - len(content)))
-        content[offset : offset + len(data)] = data
-
-    def truncate(self, inode: int, size: int) -> None:
-        content = self.files[inode]
-        content.extend(bytes(max(0, size - len(content))))
-        del content[size:]
-
     def walk(self, directory: int = ROOT, above: str = "") -> Iterator[tuple[str, bytes]]:
         """Give every file, with its path."""
         for name, inode in sorted(self.names[directory].items()):

@@ -96,11 +96,16 @@ class Disk:
                 self.unsynced.setdefault(_of(event), []).append(event)
 
     def _make_certain(self, changes: Sequence[Change]) -> None:
+        written: dict[int, bytearray] = {}  # a file is copied once, however many writes there are
         for change in changes:
             if isinstance(change, Name):
                 _rename(self.names, self.directories, change)
-            else:
-                self.files[change.inode] = _written(self.files.get(change.inode, b""), change)
+                continue
+            content = written.get(change.inode)
+            if content is None:
+                content = written[change.inode] = bytearray(self.files.get(change.inode, b""))
+            write(content, change)
+        self.files.update((inode, bytes(content)) for inode, content in written.items())
 
     def lose(self, inode: int, survived: Sequence[Change]) -> None:
         """A sync has failed: of what is pending for a file only `survived` has reached the disk, and nothing else will."""
@@ -134,11 +139,14 @@ def _rename(names: dict[int, dict[str, int]], directories: set[int], change: Nam
         directories.add(change.target)
 
 
-def _written(content: bytes, change: Write | Truncate) -> bytes:
+def write(content: bytearray, change: Write | Truncate) -> None:
+    """Do a change to a file; what is between its end and the new octets is zero."""
     if isinstance(change, Truncate):
-        return content[: change.size].ljust(change.size, b"\0")
-    end = change.offset + len(change.data)
-    return content[: change.offset].ljust(change.offset, b"\0") + change.data + content[end:]
+        content.extend(bytes(max(0, change.size - len(content))))
+        del content[change.size :]
+        return
+    content.extend(bytes(max(0, change.offset - len(content))))
+    content[change.offset : change.offset + len(change.data)] = change.data
 
 
 def _walk(
