@@ -34,7 +34,7 @@ class DeadlockError(AssertionError):
     """Every task waits for something that no timer, socket or thread will bring."""
 
 
-class _Selector(selectors.DefaultSelector):
+class VirtualSelector(selectors.DefaultSelector):
     """Answers at once; the time it was told to wait is added to the virtual time instead."""
 
     def __init__(self) -> None:
@@ -58,10 +58,10 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time is virtual; it starts at 0."""
+    """An event loop whose time is virtual; it starts at 0. `selector` decides how time passes."""
 
-    def __init__(self) -> None:
-        self._virtual = _Selector()
+    def __init__(self, selector: VirtualSelector | None = None) -> None:
+        self._virtual = selector or VirtualSelector()
         super().__init__(self._virtual)
         self._clock_resolution = 1e-6  # floats stay finer than this for a virtual century
 

@@ -1,0 +1,215 @@
+"""Misfortunes: what begins, and what ends again. `CHAOS` names them; a plan says which of them come when.
+
+Whatever begins here ends by itself; `heal` ends what is left, so that the quiet phase is quiet.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from notqmail.config import Seconds
+from tests.simulation.client import Client
+from tests.simulation.ledger import Ledger
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.network import Host
+from tests.simulation.peer import MOODS, Peer
+from tests.simulation.plan import Misfortune
+from tests.simulation.program import Program
+from tests.simulation.resolver import FAULTS, SimulatedResolver
+
+BIG_JUMP = 86400.0  # seconds by which the wall clock may be set
+
+
+class Chaos:
+    """Brings misfortunes over a world. `injected` counts them by name."""
+
+    def __init__(
+        self,
+        loop: SimulatedLoop,
+        program: Program,
+        peers: list[Peer],
+        clients: list[Client],
+        ledger: Ledger,
+        random: random.Random,
+    ) -> None:
+        self.injected: Counter[str] = Counter()
+        self.latest = program.world.clock.now()  # the highest wall clock ever seen
+        self._loop, self._program, self._peers, self._clients = loop, program, peers, clients
+        self._ledger, self._random = ledger, random
+        self._serving = asyncio.Lock()  # one start or stop of the server at a time
+        self._at_work: dict[asyncio.Task[None], None] = {}
+        self._quiet = asyncio.Event()
+
+    @property
+    def _resolver(self) -> SimulatedResolver:
+        return self._program.world.resolver
+
+    def begin(self, misfortune: Misfortune) -> None:
+        """Let one begin."""
+        self._loop.trace.note(
+            "chaos", "%s of %d for %.0f s", misfortune.what, misfortune.who, misfortune.seconds
+        )
+        self.injected[misfortune.what] += 1
+        task = asyncio.create_task(CHAOS[misfortune.what](self, misfortune))
+        self._at_work[task] = None
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        del self._at_work[task]
+        task.result()  # what went wrong here is reported by the loop
+
+    async def heal(self) -> None:
+        """End everything that has begun, and wait until it is over."""
+        self._quiet.set()
+        while self._at_work:
+            await asyncio.wait(tuple(self._at_work))
+        self.latest = max(self.latest, self._program.world.clock.now())
+
+    async def _last(self, seconds: float) -> None:
+        """Wait as long as a misfortune takes, but not into the quiet phase."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+        except TimeoutError:
+            pass
+
+    # -- the server ---------------------------------------------------------------------------------------------
+
+    async def crash(self, misfortune: Misfortune) -> None:
+        """Kill -9, and a start later."""
+        async with self._serving:
+            began = self._loop.time()
+            await self._program.crash()
+            self._ledger.interruptions.append(began)
+            await self._last(misfortune.seconds)
+            await self._program.start()
+            self._disturbed(began)
+
+    async def crash_loop(self, misfortune: Misfortune) -> None:
+        """Killed again and again, each time soon after the start."""
+        for _ in range(self._random.randint(2, 6)):
+            await self.crash(misfortune)
+            await asyncio.sleep(self._random.random() * 3)
+
+    async def restart(self, misfortune: Misfortune) -> None:
+        """An orderly stop, and a start later."""
+        async with self._serving:
+            began = self._loop.time()
+            await self._program.stop()
+            self._ledger.interruptions.append(self._loop.time())
+            await self._last(misfortune.seconds)
+            await self._program.start()
+            self._disturbed(began)
+
+    async def reload(self, misfortune: Misfortune) -> None:
+        """Another configuration under load; sometimes several at once."""
+        async with self._serving:
+            program = self._program
+            listen = program.config.listen[0]
+            limits = replace(listen.limits, command_timeout=Seconds(self._random.choice((60, 300))))
+            delay = Seconds(self._random.choice((0, 0, 3)))
+            changed = (replace(listen, limits=limits, greet_delay=delay),)
+            program.config = replace(program.config, listen=changed)
+            assert program.server is not None
+            assert program.life is not None
+            await program.life.start(program.server.adopt(program.config))
+
+    async def clock_jump(self, misfortune: Misfortune) -> None:
+        """Somebody sets the wall clock."""
+        began = self._loop.time()
+        clock = self._program.world.clock
+        self.latest = max(self.latest, clock.now())
+        clock.jump(self._random.choice((-1, 1)) * BIG_JUMP * self._random.random() ** 3)
+        self.latest = max(self.latest, clock.now())
+        self._ledger.disturbances.append((began, began + BIG_JUMP))
+
+    async def full_disk(self, misfortune: Misfortune) -> None:
+        """No room for a while."""
+        began = self._loop.time()
+        self._program.world.disk.fill()
+        await self._last(misfortune.seconds)
+        self._program.world.disk.empty()
+        self._disturbed(began)
+
+    def _disturbed(self, began: float) -> None:
+        self._ledger.disturbances.append((began, self._loop.time()))
+
+    # -- the network ----------------------------------------------------------------------------------------------
+
+    async def _unplug(self, host: Host, misfortune: Misfortune) -> None:
+        host.unplug()
+        await self._last(misfortune.seconds)
+        host.plug_in()
+
+    async def server_unplugged(self, misfortune: Misfortune) -> None:
+        """Nobody reaches us, and we nobody."""
+        await self._unplug(self._program.host, misfortune)
+
+    async def peer_unplugged(self, misfortune: Misfortune) -> None:
+        """A provider is a black hole."""
+        await self._unplug(self._peers[misfortune.who].host, misfortune)
+
+    async def client_unplugged(self, misfortune: Misfortune) -> None:
+        """A client is cut off."""
+        await self._unplug(self._clients[misfortune.who].host, misfortune)
+
+    async def peer_slow(self, misfortune: Misfortune) -> None:
+        """A thin and bad line."""
+        host = self._peers[misfortune.who].host
+        before = host.latency, host.rate, host.pieces
+        host.latency, host.rate, host.pieces = 2.0, 2000.0, 0.9
+        await self._last(misfortune.seconds)
+        host.latency, host.rate, host.pieces = before
+
+    # -- who is out there -------------------------------------------------------------------------------------------
+
+    async def peer_down(self, misfortune: Misfortune) -> None:
+        """A provider does not run: connections are refused, or its address answers nothing at all."""
+        peer = self._peers[misfortune.who]
+        await peer.stop()
+        peer.host.up = self._random.random() < 0.5
+        await self._last(misfortune.seconds)
+        peer.host.up = True
+        if not peer.host.ports:
+            await peer.start()
+
+    async def peer_mood(self, misfortune: Misfortune) -> None:
+        """A provider behaves otherwise."""
+        peer = self._peers[misfortune.who]
+        peer.mood = self._random.choice(tuple(MOODS))
+        await self._last(misfortune.seconds)
+        peer.mood = "good"
+
+    async def dns_fault(self, misfortune: Misfortune) -> None:
+        """Our resolver answers nothing of use."""
+        self._resolver.fault = self._random.choice(FAULTS)
+        await self._last(misfortune.seconds)
+        self._resolver.fault = ""
+
+    async def dns_change(self, misfortune: Misfortune) -> None:
+        """A domain moves to another provider, for good."""
+        domain = f"d{misfortune.who}.example"
+        other = self._random.randrange(len(self._peers))
+        self._resolver.zones.update({domain: {"MX": f"10 mx{other}.provider.example"}})
+
+
+CHAOS: Mapping[str, Callable[[Chaos, Misfortune], Coroutine[Any, Any, None]]] = {
+    "crash": Chaos.crash,
+    "crash loop": Chaos.crash_loop,
+    "restart": Chaos.restart,
+    "reload": Chaos.reload,
+    "clock jump": Chaos.clock_jump,
+    "full disk": Chaos.full_disk,
+    "server unplugged": Chaos.server_unplugged,
+    "peer unplugged": Chaos.peer_unplugged,
+    "client unplugged": Chaos.client_unplugged,
+    "peer slow": Chaos.peer_slow,
+    "peer down": Chaos.peer_down,
+    "peer mood": Chaos.peer_mood,
+    "dns fault": Chaos.dns_fault,
+    "dns change": Chaos.dns_change,
+}

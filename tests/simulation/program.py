@@ -1,0 +1,160 @@
+"""The server as a program of the simulation: started on a host and a disk, stopped, killed, started again.
+
+What serves here is app.Server itself; the world around it is simulated.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Protocol
+
+from notqmail.app.rules import is_us
+from notqmail.app.server import Server
+from notqmail.app.world import Later, WatchedStore
+from notqmail.config import Config, endpoint
+from notqmail.delivery.remote import RemoteTransport
+from notqmail.ports import Clock, Directory, Random, Transport
+from tests.simulation.loop import Life, SimulatedLoop
+from tests.simulation.network import Host
+from tests.simulation.resolver import SimulatedResolver
+from tests.support.clock import FakeClock
+from tests.support.queue_world import MemoryJournal
+
+PATIENCE = 3600.0  # seconds that a stop may take
+
+
+class Disk(Protocol):
+    """What the server keeps, and what survives it."""
+
+    async def store(self, config: Config) -> WatchedStore:
+        """Open the queue, as a start does."""
+
+    def local(self, config: Config) -> Transport:
+        """The way into the mailboxes."""
+
+    def crash(self) -> None:
+        """The program that uses it is about to be killed: nothing it does from now on has any effect."""
+
+    def fill(self) -> None:
+        """From now on there is no room."""
+
+    def empty(self) -> None:
+        """There is room again."""
+
+    def mail(self) -> Mapping[str, Sequence[bytes]]:
+        """What lies in each mailbox: address to the octets of its messages."""
+
+
+class SeenJournal(MemoryJournal):
+    """world.WatchedJournal that survives everything; each record has the virtual time it was written at."""
+
+    dropped = 0
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        super().write({**record, "virtual": self._clock.monotonic()})
+
+
+class SimulatedWorld:
+    """app.world.World."""
+
+    def __init__(
+        self,
+        clock: FakeClock,
+        random: Random,
+        disk: Disk,
+        resolver: SimulatedResolver,
+        directory: Directory,
+        host: Host,
+    ) -> None:
+        self.clock, self.random, self.disk = clock, random, disk
+        self.resolver, self._directory, self._host = resolver, directory, host
+        self.seen = SeenJournal(clock)
+
+    def is_ours(self, address: IPv4Address | IPv6Address, /) -> bool:
+        return str(address) == self._host.address
+
+    def directory(self, config: Config) -> Directory:
+        return self._directory
+
+    def journal(self, config: Config) -> SeenJournal:
+        return self.seen
+
+    async def store(self, config: Config) -> WatchedStore:
+        return await self.disk.store(config)
+
+    async def transports(self, config: Config, later: Later) -> Mapping[str, Transport]:
+        local = self.disk.local(config)
+        later(local.close)
+        remote = RemoteTransport(
+            config.outbound,
+            config.hostname,
+            self.resolver,
+            self.clock,
+            self.random,
+            is_us(config, self.is_ours),
+        )
+        later(remote.close)
+        return {"local": local, "smtp": remote}
+
+    def open_files(self) -> int:
+        return 65536
+
+    async def doors(self, server: Server, later: Later) -> None:
+        """Programs of this machine call the server themselves, `Program.server`."""
+
+
+class Program:
+    """One server on one host, through all its lives."""
+
+    def __init__(
+        self, loop: SimulatedLoop, config: Config, world: SimulatedWorld, host: Host
+    ) -> None:
+        self._loop, self.config, self.world, self.host = loop, config, world, host
+        self.server: Server | None = None
+        self.life: Life | None = None
+        self.starts = 0
+        self.left_over: list[str] = []
+
+    async def start(self) -> None:
+        """Start it, on what is on the disk."""
+        self.starts += 1
+        self._loop.trace.note("server", "start %d", self.starts)
+        self.life = Life("server", self.host)
+        self.server = await self.life.start(self._start())
+
+    async def _start(self) -> Server:
+        server = Server(self.config, self.world)
+        network = self._loop.network
+        sockets = {
+            listen.name: [network.socket(*endpoint(bind)) for bind in listen.bind]
+            for listen in self.config.listen
+        }
+        await server.start(sockets)
+        return server
+
+    async def stop(self) -> None:
+        """Stop it as the service manager does: politely, then not."""
+        assert self.life is not None
+        assert self.server is not None
+        server, self.server = self.server, None
+        self._loop.trace.note("server", "stopping")
+        stopping = self.life.start(server.stop())
+        _, late = await asyncio.wait([stopping], timeout=PATIENCE)
+        if late:
+            raise AssertionError(f"the server did not stop within {PATIENCE:.0f} s")
+        stopping.result()
+        self.left_over = [task.get_name() for task in self.life.tasks]
+        self._loop.trace.note("server", "stopped")
+        await self.life.end()
+
+    async def crash(self) -> None:
+        """Kill it."""
+        assert self.life is not None
+        self.server = None
+        self._loop.trace.note("server", "killed")
+        self.world.disk.crash()
+        await self.life.end()

@@ -1,0 +1,51 @@
+"""What the server itself says is wrong: its log at level error, and what reached the event loop's exception handler."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from tests.simulation.trace import Trace
+
+# what the server may say about a disk that is full or gone; everything else at level error is a bug
+_DISK = (
+    "attempt not recorded yet",
+    "queue cannot be read",
+)
+
+
+class _Listener(logging.Handler):
+    def __init__(self, trace: Trace, complaints: list[str]) -> None:
+        super().__init__()
+        self._trace, self._complaints = trace, complaints
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._trace.note("log", "%s", record.getMessage())
+        if record.levelno >= logging.ERROR and not record.getMessage().startswith(_DISK):
+            shown = logging.Formatter().format(record)
+            self._complaints.append(f"logged as an error: {shown}")
+
+
+@contextlib.contextmanager
+def watching(
+    loop: asyncio.AbstractEventLoop, trace: Trace, complaints: list[str], *, verbose: bool
+) -> Iterator[None]:
+    """Collect complaints; `verbose` puts every log line into the trace, else warnings and errors."""
+
+    def on_exception(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        complaints.append(f"reached the event loop: {context['message']}: {error!r}")
+
+    log = logging.getLogger("notqmail")
+    listener, level, propagate = _Listener(trace, complaints), log.level, log.propagate
+    log.addHandler(listener)
+    log.setLevel(logging.INFO if verbose else logging.WARNING)
+    log.propagate = False
+    loop.set_exception_handler(on_exception)
+    try:
+        yield
+    finally:
+        log.removeHandler(listener)
+        log.setLevel(level)
+        log.propagate = propagate
