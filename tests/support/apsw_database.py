@@ -71,10 +71,8 @@ class ApswDatabase:
             self._connection.execute("PRAGMA wal_checkpoint").fetchall()
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(apsw.Error):  # the sqlite3 module does not tell of a disk that fails here either
             self._connection.close()
-        except apsw.Error as error:
-            raise as_sqlite3(error) from error
 
 
 def as_sqlite3(error: apsw.Error) -> sqlite3.Error:
