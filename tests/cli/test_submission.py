@@ -296,3 +296,14 @@ def test_inject_reads_the_header_when_nobody_is_named(config: Path) -> None:
         "ret": "FULL",
         "envid": "x",
     }
+
+
+@pytest.mark.parametrize("envid", ["", "j\u00fcrgen", "\udcdc", "x" * 101])
+def test_an_envelope_id_that_no_server_takes_is_refused_before_it_waits(
+    config: Path, envid: str
+) -> None:
+    ended = sendmail(config, "-V", envid, "bob@example.net")
+
+    assert ended.status == Status.DATAERR
+    assert "envelope id is not 1 to 100 printable characters" in ended.err
+    assert not waiting(config)

@@ -32,7 +32,14 @@ from notqmail.mail.message import CHUNK
 from notqmail.mail.reply import Reply
 from notqmail.system.drop import leave
 from notqmail.system.inject import NotTakenError, inject
-from notqmail.system.submission import LocalUser, NotifyWord, Submission, own_address
+from notqmail.system.submission import (
+    BAD_ENVID,
+    LocalUser,
+    NotifyWord,
+    Submission,
+    is_envid,
+    own_address,
+)
 from notqmail.system.unix_socket import user_name
 
 IN_MEMORY = 1 << 20  # octets of a message before it goes to a temporary file
@@ -98,6 +105,10 @@ def _read(
     spool: "tempfile.SpooledTemporaryFile[bytes]",
 ) -> Submission:
     """Read and complete the message into `spool`, and say for whom it is."""
+    if wanted.envid is not None and not is_envid(wanted.envid):
+        raise MessageError(
+            BAD_ENVID.text
+        )  # here, where somebody reads it: left for the server, it would be set aside
     pieces = _until_dot(source) if wanted.dot_ends else _pieces(source)
     reader = HeaderReader(settings.local.header)
     if not any(map(reader.feed, pieces)):

@@ -83,9 +83,7 @@ def envelope_of(submission: Submission, user: LocalUser, hostname: str, limits: 
         text = f"more than {limits.recipients} recipients; send it in parts"
         raise RefusedError(Reply(554, "5.5.3", text))
     envid = submission.envid
-    if envid is not None and not (
-        envid.isascii() and envid.isprintable() and 0 < len(envid) <= MAX_ENVID
-    ):
+    if envid is not None and not is_envid(envid):
         raise RefusedError(BAD_ENVID)
     notify = _notify(submission.notify)
     return Envelope(
@@ -99,6 +97,11 @@ def envelope_of(submission: Submission, user: LocalUser, hostname: str, limits: 
         smtputf8=submission.smtputf8,
         body=submission.body,
     )
+
+
+def is_envid(text: str) -> bool:
+    """Say whether a text can be an envelope id (RFC 3461 §4.4)."""
+    return text.isascii() and text.isprintable() and 0 < len(text) <= MAX_ENVID
 
 
 def own_address(user: LocalUser, hostname: str) -> Address:
