@@ -85,9 +85,14 @@ def _faults(content: bytes, raw: bytes) -> Faults:
     return Faults(
         bare_lf=b"\n" in bare,
         bare_cr=b"\r" in bare,
-        long_line=any(len(line) > _LIMIT for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", content)),
+        long_line=any(map(_is_long, re.split(rb"(?<=\n)", content))),
         nul=b"\0" in raw,
     )
+
+
+def _is_long(line: bytes) -> bool:
+    """Say whether a line is over the limit, or will be with the end that it does not have yet."""
+    return len(line) > _LIMIT or (len(line) == _LIMIT and not line.endswith(b"\n"))
 
 
 def undot(data: bytes) -> None:
