@@ -7,7 +7,7 @@
 Every measurement starts its server anew on an empty directory, so that nothing of the one before is left and peak
 memory belongs to one workload.
 
-A module in tests/bench/servers has `PEER: Peer`. A module in tests/bench/workloads has `WORKLOADS: tuple[Workload, ...]`,
+A module in tests/bench/servers has `PEER: Peer`. A module in tests/bench/workloads has `WORKLOADS`, a tuple of Workload,
 each a dataclass; one with a field `messages: int` gets that replaced by `--messages`. Processes are started with
 tests/bench/processes.py, which puts them into a control group, counts what they use and ends them.
 """
@@ -56,9 +56,7 @@ class Setup:
     certificate: Certificate | None = None  # for STARTTLS
     checks: Checks | None = None  # None: nothing that asks DNS
     backlog: int = 0  # messages that will wait for a destination that is away
-    connections: int = (
-        0  # that will be open at once, from many addresses of 127.0.0.0/8; 0: some hundreds
-    )
+    connections: int = 0  # open at once, from many addresses of 127.0.0.0/8; 0: some hundreds
 
 
 class Usage(Protocol):

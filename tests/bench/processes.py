@@ -6,8 +6,8 @@
         … group.usage …
         group.stop()          # in good order; then start() again: usage goes on counting
 
-At the end of the block whatever is left in the group is killed and the group removed, so a server may fork and leave its
-parent, its session and its process group as it likes (without a control group: not its session).
+At the end of the block whatever is left in the group is killed and the group removed, so a server may fork and leave
+its parent, its session and its process group as it likes (without a control group: not its session).
 """
 
 import os

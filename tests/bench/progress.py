@@ -10,7 +10,8 @@ from tests.bench.results import Outcome, cpu, memory, rate
 
 @dataclass(slots=True)
 class Progress:
-    """`total` measurements, or fewer when servers fail. What is left is estimated from how long the same took in rounds before."""
+    """`total` measurements, or fewer when servers fail. What is left is estimated from how long the same took in the
+    rounds before."""
 
     total: int
     to: TextIO

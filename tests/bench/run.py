@@ -5,7 +5,7 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,12 @@ _FILES = 65536  # descriptors: smtp-source with hundreds of connections, and ser
 _LARGE, _SMALL = 6144, 1024  # MB of disk, with a backlog and without
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], run: Callable[[Options], int] | None = None) -> int:
     """Give the exit status: 0 measured, 2 it could not be, 128 + N stopped by signal N."""
     options = parse(arguments)
     try:
         with stoppable():
-            return _run(options)
+            return (run or run_all)(options)
     except Unavailable as problem:
         print(f"scripts/bench: {problem}", file=sys.stderr)
         return 2
@@ -47,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
         return stopped.status
 
 
-def _run(options: Options) -> int:
+def run_all(options: Options) -> int:
+    """Measure and report. Raises Unavailable."""
     workloads = [workload(name, options.messages) for name in options.workloads]
     megabytes = _LARGE if any(name.startswith("W6") for name in options.workloads) else _SMALL
     ground.check(megabytes)

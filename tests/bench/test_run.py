@@ -1,0 +1,142 @@
+"""A run: who is measured when, what becomes of failures, and that nothing is left of it."""
+
+import io
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.bench import ground, run
+from tests.bench.fakes import FakePeer, FakeWorkload, contestant
+from tests.bench.peer import Failed, Figures, Running, Unavailable
+from tests.bench.results import Results
+from tests.bench.run import Turn, measure, turns
+from tests.bench.stopping import Stopped, stoppable
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+
+
+def _measure(planned: list[Turn], disk: Path) -> Results:
+    results = Results()
+    measure(planned, disk, results, io.StringIO())
+    return results
+
+
+def test_another_server_begins_in_each_round() -> None:
+    servers = [contestant(key) for key in ("notqmail", "postfix", "exim")]
+
+    planned = turns(4, [FakeWorkload()], servers)
+
+    assert [turn.contestant.key for turn in planned] == [
+        *("notqmail", "postfix", "exim"),
+        *("postfix", "exim", "notqmail"),
+        *("exim", "notqmail", "postfix"),
+        *("notqmail", "postfix", "exim"),
+    ]
+
+
+def test_what_a_server_lacks_is_not_tried() -> None:
+    servers = [contestant("notqmail", FakePeer(missing={"W4": "no STARTTLS"})), contestant("exim")]
+
+    planned = turns(1, [FakeWorkload("W4")], servers)
+
+    assert [turn.pair for turn in planned] == [("W4", "exim")]
+
+
+def test_each_measurement_has_a_new_server_and_directory_and_leaves_none(tmp_path: Path) -> None:
+    peer = FakePeer()
+    planned = list(turns(2, [FakeWorkload()], [contestant("fake", peer)]))
+
+    results = _measure(planned, tmp_path)
+
+    assert [each.figures for each in results.outcomes] == [Figures(100, 2.5, 30_000_000)] * 2
+    (first, one), (second, other) = peer.started
+    assert first != second
+    assert one != other
+    _nothing_is_left(peer, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Failed("3 of 8 messages arrived"), "3 of 8 messages arrived"),
+        (TypeError("a mistake"), "TypeError: a mistake"),
+    ],
+)
+def test_a_failure_is_written_down_and_the_others_go_on(
+    error: Exception, said: str, tmp_path: Path
+) -> None:
+    def fail(server: Running) -> NoReturn:
+        raise error
+
+    peer = FakePeer()
+    servers = [contestant("fake", peer)]
+    planned = list(turns(2, [FakeWorkload("W1", does=fail), FakeWorkload("W2")], servers))
+
+    results = _measure(planned, tmp_path)
+
+    assert results.failure("W1", "fake") == said
+    assert [each.workload for each in results.outcomes] == ["W1", "W2", "W2"]  # not W1 again
+    _nothing_is_left(peer, tmp_path)
+
+
+def test_what_is_not_there_is_no_failure(tmp_path: Path) -> None:
+    def miss(server: Running) -> NoReturn:
+        raise Unavailable("nobody has set it up")
+
+    planned = list(turns(1, [FakeWorkload(does=miss)], [contestant("fake")]))
+
+    results = _measure(planned, tmp_path)
+
+    assert results.failure("W1", "fake") == ""
+    assert results.absence("W1", "fake") == "nobody has set it up"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_server_and_removes_its_directory(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    def interrupt(server: Running) -> Figures:
+        signal.raise_signal(number)
+        return Figures()
+
+    peer = FakePeer()
+    planned = list(turns(3, [FakeWorkload(does=interrupt)], [contestant("fake", peer)]))
+
+    with pytest.raises(Stopped, match=number.name), stoppable():
+        _measure(planned, tmp_path)
+
+    assert len(peer.started) == 1
+    _nothing_is_left(peer, tmp_path)
+
+
+def test_a_stopped_run_says_so_with_its_status(capsys: pytest.CaptureFixture[str]) -> None:
+    def stop(options: object) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        return 0
+
+    assert run.main([], stop) == 143
+    assert capsys.readouterr().err.strip() == (
+        "scripts/bench: stopped by SIGTERM; all it had started is stopped, nothing was written"
+    )
+
+
+def test_what_is_missing_is_told_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def miss(options: object) -> NoReturn:
+        raise Unavailable("there is no disk; make one")
+
+    assert run.main([], miss) == 2
+    assert capsys.readouterr().err == "scripts/bench: there is no disk; make one\n"
+
+
+def test_a_disk_larger_than_what_is_free_is_refused_with_a_remedy() -> None:
+    with pytest.raises(Unavailable, match=r"MB are needed for the disk .*; remove something"):
+        ground.check(1 << 40)
+
+
+def _nothing_is_left(peer: FakePeer, disk: Path) -> None:
+    for pid, _ in peer.started:
+        assert not Path(f"/proc/{pid}").exists()
+    assert list(disk.iterdir()) == []
