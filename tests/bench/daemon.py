@@ -1,8 +1,7 @@
 """A server that is one command in the foreground: `Running`, for the adapters in tests/bench/servers."""
 
-import resource
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,6 @@ from typing import TypeVar
 
 from tests.bench.peer import Endpoint, Failed, Usage
 from tests.bench.processes import Processes, processes
-
-_FILES = 65536  # a server may open so many, if we may: W5 holds 10,000 connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,6 @@ class Plan:
     command: Sequence[str]
     output: Path
     user: str = ""  # whom it becomes
-    environment: Mapping[str, str] | None = None
     ends: signal.Signals = signal.SIGTERM  # what stops it in good order
 
 
@@ -57,12 +53,8 @@ class Daemon:
 
     def start(self) -> float:
         """Give the seconds until it greeted. Raises Failed when it does not."""
-        plan, hard = self.plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        files = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-        command = ["prlimit", f"--nofile={files}:", *plan.command]
-        self.processes.start(
-            command, environment=plan.environment, user=plan.user, output=plan.output
-        )
+        plan = self.plan
+        self.processes.start(plan.command, user=plan.user, output=plan.output)
         try:
             return self.processes.wait_greeting(plan.address)
         except Failed as failure:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -61,8 +62,8 @@ begin retry
 """
 _TLS = """\
 tls_advertise_hosts = *
-tls_certificate = {0.chain}
-tls_privatekey = {0.key}
+tls_certificate = {chain}
+tls_privatekey = {key}
 """
 _RELAY = """\
 relay:
@@ -84,21 +85,27 @@ class Exim:
     )
 
     def version(self) -> str:
+        """See peer.Peer."""
         return version("exim")
 
     def lacks(self, workload: str) -> str:
+        """See peer.Peer."""
         return ""
 
     @contextmanager
     def running(self, setup: Setup) -> Iterator[daemon.Daemon]:
+        """See peer.Peer."""
         address, mail = Endpoint(HOST, free_port(HOST)), setup.directory / "mail"
         installed = Installed("exim", setup.directory, [Account(_ACCOUNT)])
+        key = setup.directory / "key.pem"  # a copy that its account may read
         configuration = _MAIN.format(
             domain=DOMAIN,
             address=address,
             users=" : ".join(setup.users),
             mail=mail,
-            tls=_TLS.format(setup.certificate) if setup.certificate else "tls_advertise_hosts =\n",
+            tls=_TLS.format(chain=setup.certificate.chain, key=key)
+            if setup.certificate
+            else "tls_advertise_hosts =\n",
             relay=_RELAY.format(domain=DOMAIN, relay=setup.relay) if setup.relay else "",
         )
         installed.write({"exim4/exim4.conf": configuration})
@@ -106,6 +113,9 @@ class Exim:
         for directory in (installed.spool / "exim", installed.spool / "exim/log"):
             directory.mkdir()
             os.chown(directory, own, own)
+        if setup.certificate:
+            shutil.copy(setup.certificate.key, key)
+            os.chown(key, own, own)
         mail.mkdir()
         nobody = pwd.getpwnam("nobody")
         os.chown(mail, nobody.pw_uid, nobody.pw_gid)

@@ -52,13 +52,16 @@ class OpenSMTPD:
     )
 
     def version(self) -> str:
+        """See peer.Peer."""
         return version("opensmtpd")
 
     def lacks(self, workload: str) -> str:
+        """See peer.Peer."""
         return ""
 
     @contextmanager
     def running(self, setup: Setup) -> Iterator[Narrow]:
+        """See peer.Peer."""
         address, mail = Endpoint(HOST, free_port(HOST)), setup.directory / "mail"
         installed = Installed("opensmtpd", setup.directory, [Account(name) for name in _ACCOUNTS])
         configuration = _CONFIGURATION.format(
