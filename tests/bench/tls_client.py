@@ -54,22 +54,17 @@ def send(load: Load, to: Endpoint, timeout: float) -> Sent:
     command = [sys.executable, "-m", "tests.bench.tls_client", str(to)]
     command += ["--sessions", str(load.sessions), "--messages", str(load.messages)]
     command += ["--octets", str(load.octets), "--from", load.sender, "--to", load.recipient]
-    client = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # its sessions can be ended with it
-    )
-    try:
-        told, complaint = client.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise Failed(f"the messages were not all sent over TLS within {timeout:g} s") from None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(client.pid, signal.SIGKILL)
-        client.wait()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as client:
+        try:
+            told, complaint = client.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"the messages were not all sent over TLS within {timeout:g} s") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(client.pid, signal.SIGKILL)  # with its sessions
     if client.returncode != 0:
         said = complaint.strip().splitlines() or [f"status {client.returncode}"]
         raise Failed(f"the TLS client: {said[-1]}")

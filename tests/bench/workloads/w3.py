@@ -24,9 +24,7 @@ class W3:
     octets: int = 10_000_000
     warm: int = 4
     unit: str = "MB/s"
-    _reference: float = field(
-        default=0, init=False
-    )  # MB/s of the loop, on the disk of the last `setup`
+    reference: float = field(default=0, init=False)  # the loop's MB/s where `setup` was last
 
     @property
     def title(self) -> str:
@@ -37,7 +35,7 @@ class W3:
 
     def setup(self, directory: Path) -> Setup:
         """See peer.Workload. The loop is measured here, before there is a server."""
-        self._reference = write_twice(directory, self.octets, max(1, self.messages // 3)) / _MB
+        self.reference = write_twice(directory, self.octets, max(1, self.messages // 3)) / _MB
         return Setup(directory)
 
     def measure(self, server: Running) -> Figures:
@@ -48,16 +46,21 @@ class W3:
             self.messages,
             lambda: self._deliver(server, self.messages, self.warm + self.messages),
         )
-        assert figures.rate is not None
-        rate = figures.rate * self.octets / _MB
-        more = {"the loop, MB/s": self._reference, "of the loop": rate / self._reference}
-        return replace(figures, rate=rate, more=more)
+        return compared(figures, self.octets, self.reference)
 
     def _deliver(self, server: Running, count: int, goal: int) -> None:
         """Send `count` more, so that `goal` are in the Maildir."""
         Burst(self.sessions, octets=self.octets).send(server, f"bench@{server.domain}", count)
         inbox = server.inbox("bench")
         wait_count(lambda: files(inbox), goal, f"messages are in {inbox}")
+
+
+def compared(figures: Figures, octets: int, reference: float) -> Figures:
+    """The figures of messages of so many octets with a rate in MB/s, beside the loop's."""
+    assert figures.rate is not None
+    rate = figures.rate * octets / _MB
+    more = {"the loop, MB/s": reference, "share of the loop": rate / reference}
+    return replace(figures, rate=rate, more=more)
 
 
 WORKLOADS = (W3(),)

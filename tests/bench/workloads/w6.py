@@ -5,6 +5,7 @@ Nobody listens at the destination's address, so every attempt fails at once and 
 takes too long or refuses is cut off, and "stopped at" says with how many messages.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,23 +43,9 @@ class W6:
 
     def measure(self, server: Running) -> Figures:
         """See peer.Workload."""
-        before, cpu = server.usage.memory(), server.usage.cpu()
-        portions = backlog.fill(self.messages, self.seconds, partial(self._inject, server))
-        spent = server.usage.cpu() - cpu
-        taken = sum(portion.messages for portion in portions)
-        more = {
-            "first tenth, messages/s": portions[0].rate,
-            "last tenth, messages/s": portions[-1].rate,
-            "MB before": before / 1e6,
-            "s until it greets again": server.restart(),
-        }
-        if taken < self.messages:
-            more["stopped at"] = taken
-        return Figures(
-            rate=taken / sum(portion.seconds for portion in portions),
-            cpu=spent * 1000 / taken,
-            memory=server.usage.peak_memory(),
-            more=more,
+        inject = partial(self._inject, server)
+        return figures(
+            server, self.messages, lambda: backlog.fill(self.messages, self.seconds, inject)
         )
 
     def _inject(self, server: Running, messages: int, seconds: float) -> Portion:
@@ -67,6 +54,28 @@ class W6:
         command += ["-m", str(messages), "-l", str(self.octets)]
         command += ["-f", "bench@sender.example", "-t", f"away@{ABROAD}", str(server.address)]
         return backlog.counted(command, environment(), seconds)
+
+
+def figures(server: Running, messages: int, fill: Callable[[], Sequence[Portion]]) -> Figures:
+    """Fill its queue, start it again, and say what was seen."""
+    before, cpu = server.usage.memory(), server.usage.cpu()
+    portions = fill()
+    spent = server.usage.cpu() - cpu
+    taken = sum(portion.messages for portion in portions)
+    more = {
+        "first tenth, messages/s": portions[0].rate,
+        "last tenth, messages/s": portions[-1].rate,
+        "MB before": before / 1e6,
+        "s until it greets again": server.restart(),
+    }
+    if taken < messages:
+        more["stopped at"] = taken
+    return Figures(
+        rate=taken / sum(portion.seconds for portion in portions),
+        cpu=spent * 1000 / taken,
+        memory=server.usage.peak_memory(),
+        more=more,
+    )
 
 
 WORKLOADS = (W6("W6", 20_000), W6("W6-200k", 200_000))
