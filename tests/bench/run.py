@@ -71,7 +71,7 @@ def run_all(options: Options) -> int:
         planned = turns(options.rounds, workloads, contestants)
         measure(planned, disk.path, results, sys.stderr)
     text = report.render(about, workloads, contestants, results)
-    return _tell(options, about, text, results)
+    return tell(options, about, text, results)
 
 
 def _contestant(name: str) -> Contestant:
@@ -152,18 +152,19 @@ def _new_directory(disk: Path) -> Iterator[Path]:
         empty(directory)
 
 
-def _tell(options: Options, about: About, text: str, results: Results) -> int:
+def tell(options: Options, about: About, text: str, results: Results, page: Path = PAGE) -> int:
+    """Print what was asked for, write the page when it is to be recorded, and give the exit status."""
     missing = quick.missing(options.workloads, options.servers, results)
     for sentence in missing:
         print(f"scripts/bench: {report.shortened(sentence)}", file=sys.stderr)
     if options.quick and missing:
-        return 2
+        return 2  # half of the figures would look like an answer
     if options.json:
         document = quick.document(about, options.workloads, options.servers, results)
         print(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         print(text)
     if options.record:
-        replace(PAGE, "bench", text)
-        print(f"written: {PAGE.relative_to(ROOT)}", file=sys.stderr)
+        replace(page, "bench", text)
+        print(f"written: {page}", file=sys.stderr)
     return 0

@@ -1,6 +1,7 @@
 """A run: who is measured when, what becomes of failures, and that nothing is left of it."""
 
 import io
+import json
 import signal
 import sys
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import NoReturn
 import pytest
 
 from tests.bench import ground, run
-from tests.bench.fakes import FakePeer, FakeWorkload, contestant
+from tests.bench.fakes import ABOUT, FakePeer, FakeWorkload, contestant
+from tests.bench.options import Options
 from tests.bench.peer import Failed, Figures, Running, Unavailable
-from tests.bench.results import Results
-from tests.bench.run import Turn, measure, turns
+from tests.bench.results import Outcome, Results
+from tests.bench.run import Turn, measure, tell, turns
 from tests.bench.stopping import Stopped, stoppable
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -134,6 +136,50 @@ def test_what_is_missing_is_told_with_status_2(capsys: pytest.CaptureFixture[str
 def test_a_disk_larger_than_what_is_free_is_refused_with_a_remedy() -> None:
     with pytest.raises(Unavailable, match=r"MB are needed for the disk .*; remove something"):
         ground.check(1 << 40)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    path = tmp_path / "performance.md"
+    path.write_text("before\n<!-- begin: bench -->\nold\n<!-- end: bench -->\nafter\n")
+    return path
+
+
+def test_a_recorded_run_is_written_into_the_page(page: Path) -> None:
+    assert tell(Options((), (), record=True), ABOUT, "| new |", Results(), page) == 0
+
+    assert page.read_text() == (
+        "before\n<!-- begin: bench -->\n| new |\n<!-- end: bench -->\nafter\n"
+    )
+
+
+def test_another_run_is_only_printed(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = page.read_text()
+
+    assert tell(Options((), ()), ABOUT, "| new |", Results(), page) == 0
+
+    assert capsys.readouterr().out == "| new |\n"
+    assert page.read_text() == before
+
+
+def test_a_quick_run_that_is_not_whole_gives_no_figures(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = Options(("W1",), ("postfix",), quick=True, json=True, record=True)
+    results = Results([Outcome("W1", "postfix", 1, failure="it hung")])
+    before = page.read_text()
+
+    assert tell(options, ABOUT, "| new |", results, page) == 2
+
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "scripts/bench: postfix failed W1: it hung\n")
+    assert page.read_text() == before
+
+
+def test_json_is_one_object_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell(Options((), (), json=True), ABOUT, "| new |", Results()) == 0
+
+    assert json.loads(capsys.readouterr().out)["commit"] == "abc1234"
 
 
 def _nothing_is_left(peer: FakePeer, disk: Path) -> None:
