@@ -38,7 +38,8 @@ def journaled(megabytes: int = 2048) -> Iterator[Disk]:
         for _ in range(2):  # once more for a signal that comes in the middle of it
             stack.callback(_unmount, mount)
         if os.geteuid() == 0 and _mounted(directory / "image", mount, megabytes):
-            yield Disk(mount, f"journaled ext4 (defaults) in a {megabytes:,} MB image, zero-filled")
+            note = f"journaled ext4 (defaults, an inode for each {_OCTETS_PER_INODE} octets)"
+            yield Disk(mount, f"{note} in a {megabytes:,} MB image, zero-filled")
         else:
             yield Disk(
                 mount, f"{DIRECTORY}, file system not controlled: take care with the figures"

@@ -5,6 +5,7 @@ import pytest
 from tests.bench.options import parse
 from tests.bench.servers import SERVERS, server
 from tests.bench.workloads import WORKLOADS, workload
+from tests.support.programs import ROOT
 
 
 def test_everything_is_measured_and_recorded() -> None:
@@ -62,6 +63,13 @@ def test_what_is_wrong_is_one_sentence(
     assert said.startswith("scripts/bench: ")
     assert words in said
     assert said.count("\n") == 1
+
+
+def test_help_names_all_workloads_and_servers() -> None:
+    script = (ROOT / "scripts" / "bench").read_text("utf-8")
+
+    assert f"of {' '.join(WORKLOADS)} (" in script
+    assert f"of {' '.join(SERVERS)}\n" in script
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
