@@ -1,6 +1,7 @@
 """The command line of scripts/bench."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -24,6 +25,7 @@ class Options:
     quick: bool = False
     json: bool = False
     record: bool = False
+    command: str = "scripts/bench"  # with its arguments
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,6 +56,7 @@ def parse(arguments: Sequence[str]) -> Options:
         given.quick,
         given.json,
         record,
+        shlex.join(("scripts/bench", *arguments)),
     )
 
 

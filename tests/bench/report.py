@@ -55,7 +55,7 @@ def render(
 ) -> str:
     """Write all of it."""
     parts = [
-        f"Measured by `{about.command}` on {about.day}, commit `{about.commit}`, {about.rounds} rounds.",
+        f"Measured by `{about.command}` on {about.day}, commit `{about.commit}`; rounds: {about.rounds}.",
         f"Machine: {about.machine}; load average before: {about.load:.1f}.\nDisk: {about.disk}.",
         _STAGES,
         _KEY,

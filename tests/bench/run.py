@@ -64,7 +64,7 @@ def run_all(options: Options) -> int:
     print(f"making a disk of {megabytes:,} MB to measure on", file=sys.stderr)
     with ground.prepared(megabytes) as disk:
         about = About(
-            f"scripts/bench{' --quick' if options.quick else ''}",
+            options.command,
             commit(),
             day(),
             machine(),

@@ -31,6 +31,7 @@ def test_a_selection_keeps_the_order_of_the_report_and_is_not_recorded() -> None
     assert options.workloads == ("W1", "W2")
     assert options.servers == ("notqmail", "postfix")
     assert not options.record
+    assert options.command == "scripts/bench --workloads W2 W1 --servers postfix notqmail"
 
 
 def test_a_whole_run_need_not_be_recorded() -> None:
