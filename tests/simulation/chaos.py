@@ -12,7 +12,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from notqmail.config import Seconds
+from tests.simulation.chance import spread
 from tests.simulation.client import Client
+from tests.simulation.disk import Crash
 from tests.simulation.ledger import Ledger
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.network import Host
@@ -82,18 +84,44 @@ class Chaos:
     async def crash(self, misfortune: Misfortune) -> None:
         """Kill -9, and a start later."""
         async with self._serving:
-            began = self._loop.time()
-            await self._program.crash()
-            self._ledger.interruptions.append(began)
-            await self._last(misfortune.seconds)
-            await self._program.start()
-            self._disturbed(began)
+            await self._die(misfortune.seconds)
+
+    async def disk_crash(self, misfortune: Misfortune) -> None:
+        """The same in the middle of what it does to the disk, whatever that is."""
+        async with self._serving:
+            operations = int(spread(self._random, 1, 200))
+            self._program.world.disk.crash_after(operations, self._kind())
+            try:
+                async with asyncio.timeout(600):
+                    await self._program.dead.wait()
+            except TimeoutError:
+                pass
+            await self._die(misfortune.seconds)
+
+    async def _die(self, seconds: float) -> None:
+        began = self._loop.time()
+        self._ledger.interruptions.append(began)
+        await self._program.crash(self._kind())
+        await self._last(seconds)
+        await self._start(began)
+
+    def _kind(self) -> Crash:
+        return self._random.choice(("kill", "power"))
+
+    async def _start(self, began: float) -> None:
+        """Start it as a service manager does, again and again until it runs."""
+        while not await self._program.start():
+            await asyncio.sleep(10)
+        self._ledger.disturbances.append((began, self._loop.time()))
 
     async def crash_loop(self, misfortune: Misfortune) -> None:
-        """Killed again and again, each time soon after the start."""
-        for _ in range(self._random.randint(2, 6)):
-            await self.crash(misfortune)
+        """Killed again and again, at the start or soon after it."""
+        await self.crash(misfortune)
+        for _ in range(self._random.randint(1, 5)):
+            operations = int(spread(self._random, 1, 60))
+            self._program.world.disk.crash_after(operations, self._kind())
             await asyncio.sleep(self._random.random() * 3)
+            await self.crash(misfortune)
 
     async def restart(self, misfortune: Misfortune) -> None:
         """An orderly stop, and a start later."""
@@ -102,8 +130,7 @@ class Chaos:
             await self._program.stop()
             self._ledger.interruptions.append(self._loop.time())
             await self._last(misfortune.seconds)
-            await self._program.start()
-            self._disturbed(began)
+            await self._start(began)
 
     async def reload(self, misfortune: Misfortune) -> None:
         """Another configuration under load; sometimes several at once."""
@@ -127,16 +154,16 @@ class Chaos:
         self.latest = max(self.latest, clock.now())
         self._ledger.disturbances.append((began, began + BIG_JUMP))
 
-    async def full_disk(self, misfortune: Misfortune) -> None:
-        """No room for a while."""
-        began = self._loop.time()
-        self._program.world.disk.fill()
+    async def bad_disk(self, misfortune: Misfortune) -> None:
+        """No room, or other trouble, for a while."""
+        began, disk = self._loop.time(), self._program.world.disk
+        trouble = self._random.choice(disk.troubles)
+        self._loop.trace.note("chaos", "the disk is %s", trouble)
+        disk.suffer(trouble)
         await self._last(misfortune.seconds)
-        self._program.world.disk.empty()
-        self._disturbed(began)
-
-    def _disturbed(self, began: float) -> None:
-        self._ledger.disturbances.append((began, self._loop.time()))
+        disk.recover()
+        # what waits for the disk waits for up to a minute longer
+        self._ledger.disturbances.append((began, self._loop.time() + 60))
 
     # -- the network ----------------------------------------------------------------------------------------------
 
@@ -203,7 +230,8 @@ CHAOS: Mapping[str, Callable[[Chaos, Misfortune], Coroutine[Any, Any, None]]] = 
     "restart": Chaos.restart,
     "reload": Chaos.reload,
     "clock jump": Chaos.clock_jump,
-    "full disk": Chaos.full_disk,
+    "disk crash": Chaos.disk_crash,
+    "bad disk": Chaos.bad_disk,
     "server unplugged": Chaos.server_unplugged,
     "peer unplugged": Chaos.peer_unplugged,
     "client unplugged": Chaos.client_unplugged,

@@ -56,6 +56,7 @@ class Life:
 
     def __init__(self, name: str, host: Host) -> None:
         self.name, self.host = name, host
+        self.alive = True
         self.tasks: dict[SimulatedTask, None] = {}
         self.context = contextvars.copy_context()
         self.context.run(LIFE.set, self)
@@ -64,11 +65,19 @@ class Life:
         """Run a coroutine in this life."""
         return asyncio.get_running_loop().create_task(work, context=self.context.copy())
 
+    def kill(self) -> None:
+        """Stop it where it is, also in the middle of a job: connections are cut first, so that no task can say
+        goodbye, and no task goes on with a result that it has not seen yet."""
+        self.alive = False
+        self.host.cut()
+        for task in tuple(self.tasks):
+            task.cancel()
+
     async def end(self) -> None:
-        """Take everything away: connections are cut first, so that no task can say goodbye. No time passes."""
+        """Take everything away. No time passes."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SimulatedLoop)
-        self.host.cut()
+        self.kill()
         while self.tasks:
             for task in tuple(self.tasks):
                 task.cancel()
@@ -86,6 +95,7 @@ class SimulatedLoop(VirtualLoop):
         self.network = Network(self, chance, self.trace)
         self._jobs = chance.of("jobs")
         self._last_job = 0.0
+        self.took: Callable[[], float] = float  # the seconds that jobs have taken since it was last asked
         self._numbers = 0
         self.set_task_factory(self._make_task)
 
@@ -126,7 +136,7 @@ class SimulatedLoop(VirtualLoop):
             tell = lambda: None if done.done() else done.set_exception(failed)  # noqa: E731
         else:
             tell = lambda: None if done.done() else done.set_result(result)  # noqa: E731
-        self.call_later(JOB * self._jobs.random(), tell)
+        self.call_later(self.took() + JOB * self._jobs.random(), tell)
 
     def forget(self, life: Life) -> None:
         """Drop every callback and timer that was set in a life."""

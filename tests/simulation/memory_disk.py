@@ -5,7 +5,7 @@ A crash falls before an operation or after it; nothing is ever half done. What a
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from notqmail.config import Config
 from notqmail.delivery.letter import octets, trace
@@ -18,6 +18,7 @@ from notqmail.mail.reply import Reply
 from notqmail.ports import Clock
 from notqmail.store.memory import MemoryDraft, MemoryStore
 from tests.simulation.chance import spread
+from tests.simulation.disk import Crash
 
 DELIVERED = Reply(250, "2.0.0", "Delivered")
 FULL = Reply(452, "4.3.1", "no space left")
@@ -46,9 +47,11 @@ class LateStore(MemoryStore):
         super().__init__(clock)
         self._random = random
         self.full = False
+        self.operations = 0
 
     async def pause(self, *, writing: bool = False) -> None:
         """Take a moment; raise SpoolError when there is no room."""
+        self.operations += 1
         await asyncio.sleep(spread(self._random, 0.0001, 0.05))
         if writing and self.full:
             raise SpoolError("no space left on device")
@@ -118,7 +121,10 @@ class MemoryMailboxes:
 class MemoryDisk:
     """program.Disk."""
 
+    troubles = ("full",)
+
     def __init__(self, clock: Clock, random: random.Random) -> None:
+        self.on_crash: Callable[[], None] = lambda: None
         self.queue = LateStore(clock, random)
         self.mailboxes = MemoryMailboxes(clock, random)
 
@@ -131,14 +137,21 @@ class MemoryDisk:
         """The way into the mailboxes."""
         return self.mailboxes
 
-    def crash(self) -> None:
-        """Nothing was under way that could be half done."""
+    @property
+    def operations(self) -> int:
+        return self.queue.operations
 
-    def fill(self) -> None:
+    def crash(self, kind: Crash) -> None:
+        """Nothing is under way that could be half done."""
+
+    def crash_after(self, operations: int, kind: Crash) -> None:
+        """Operations are not counted here: it does not come."""
+
+    def suffer(self, trouble: str) -> None:
         """From now on there is no room."""
         self.queue.full = self.mailboxes.full = True
 
-    def empty(self) -> None:
+    def recover(self) -> None:
         """There is room again."""
         self.queue.full = self.mailboxes.full = False
 

@@ -193,7 +193,8 @@ _LENGTHS: Mapping[str, tuple[float, float]] = {
     "peer slow": (60, 86400),
     "client unplugged": (5, 3600),
     "dns fault": (10, 86400),
-    "full disk": (10, 7200),
+    "disk crash": (0.5, 600),
+    "bad disk": (10, 7200),
 }
 
 

@@ -4,7 +4,7 @@ What serves here is app.Server itself; the world around it is simulated.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
@@ -13,7 +13,9 @@ from notqmail.app.server import Server
 from notqmail.app.world import Later, WatchedStore
 from notqmail.config import Config, endpoint
 from notqmail.delivery.remote import RemoteTransport
+from notqmail.mail.errors import SpoolError
 from notqmail.ports import Clock, Directory, Random, Transport
+from tests.simulation.disk import Crash
 from tests.simulation.loop import Life, SimulatedLoop
 from tests.simulation.network import Host
 from tests.simulation.resolver import SimulatedResolver
@@ -32,14 +34,28 @@ class Disk(Protocol):
     def local(self, config: Config) -> Transport:
         """The way into the mailboxes."""
 
-    def crash(self) -> None:
-        """The program that uses it is about to be killed: nothing it does from now on has any effect."""
+    on_crash: Callable[[], None]
+    """Called at once when a crash comes, maybe in the middle of an operation of the program."""
 
-    def fill(self) -> None:
-        """From now on there is no room."""
+    def crash(self, kind: Crash) -> None:
+        """Let the program die now: nothing it does from now on has any effect."""
 
-    def empty(self) -> None:
-        """There is room again."""
+    def crash_after(self, operations: int, kind: Crash) -> None:
+        """Let it die when it has done so many more operations."""
+
+    def suffer(self, trouble: str) -> None:
+        """Begin one of `troubles`."""
+
+    def recover(self) -> None:
+        """End it."""
+
+    @property
+    def operations(self) -> int:
+        """How much it has done."""
+
+    @property
+    def troubles(self) -> Sequence[str]:
+        """What can be wrong with this disk."""
 
     def mail(self) -> Mapping[str, Sequence[bytes]]:
         """What lies in each mailbox: address to the octets of its messages."""
@@ -118,13 +134,29 @@ class Program:
         self.life: Life | None = None
         self.starts = 0
         self.left_over: list[str] = []
+        self.dead = asyncio.Event()
+        world.disk.on_crash = self._killed
 
-    async def start(self) -> None:
-        """Start it, on what is on the disk."""
+    async def start(self) -> bool:
+        """Start it, on what is on the disk; False when that failed, and it is no more."""
         self.starts += 1
         self._loop.trace.note("server", "start %d", self.starts)
         self.life = Life("server", self.host)
-        self.server = await self.life.start(self._start())
+        self.dead.clear()
+        starting = self.life.start(self._start())
+        await asyncio.wait([starting])
+        if self.dead.is_set() or starting.cancelled():
+            why: object = "killed"
+        elif (error := starting.exception()) is None:
+            self.server = starting.result()
+            return True
+        else:
+            why = error
+            if not isinstance(error, SpoolError):
+                raise error
+        self._loop.trace.note("server", "not started: %s", why)
+        await self.life.end()
+        return False
 
     async def _start(self) -> Server:
         server = Server(self.config, self.world)
@@ -151,10 +183,18 @@ class Program:
         self._loop.trace.note("server", "stopped")
         await self.life.end()
 
-    async def crash(self) -> None:
-        """Kill it."""
+    async def crash(self, kind: Crash) -> None:
+        """Kill it, if it is not dead already; only with this is it really over."""
         assert self.life is not None
+        if not self.dead.is_set():
+            self.world.disk.crash(kind)
+            self._killed()
+        await self.life.end()
+
+    def _killed(self) -> None:
+        """The disk says so, in the middle of something."""
         self.server = None
         self._loop.trace.note("server", "killed")
-        self.world.disk.crash()
-        await self.life.end()
+        assert self.life is not None
+        self.life.kill()
+        self.dead.set()

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from notqmail.ports import Answer, DnsStatus, MxRecord
@@ -28,26 +28,26 @@ class SimulatedResolver:
 
     async def mx(self, name: str) -> Answer[MxRecord]:
         """See ports.Resolver."""
-        return await self._late(f"MX {name}", self._answers.mx(name))
+        return await self._late(f"MX {name}", lambda: self._answers.mx(name))
 
     async def addresses(self, name: str, family: int = 0) -> Answer[str]:
         """See ports.Resolver."""
-        return await self._late(f"A {name}", self._answers.addresses(name, family))
+        return await self._late(f"A {name}", lambda: self._answers.addresses(name, family))
 
     async def txt(self, name: str) -> Answer[bytes]:
         """See ports.Resolver."""
-        return await self._late(f"TXT {name}", self._answers.txt(name))
+        return await self._late(f"TXT {name}", lambda: self._answers.txt(name))
 
     async def ptr(self, address: str) -> Answer[str]:
         """See ports.Resolver."""
-        return await self._late(f"PTR {address}", self._answers.ptr(address))
+        return await self._late(f"PTR {address}", lambda: self._answers.ptr(address))
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    async def _late(self, asked: str, answering: Awaitable[Answer[R]]) -> Answer[R]:
+    async def _late(self, asked: str, ask: Callable[[], Awaitable[Answer[R]]]) -> Answer[R]:
         await asyncio.sleep(spread(self._random, 0.001, 0.5))
-        answer = await answering
+        answer = await ask()
         fault = self.fault
         if self._random.random() < self.unlucky:
             fault = self._random.choice(FAULTS)

@@ -28,6 +28,7 @@ from tests.simulation.plan import (
 from tests.simulation.program import Disk, Program, SimulatedWorld
 from tests.simulation.program_door import hand_in
 from tests.simulation.resolver import SimulatedResolver
+from tests.simulation.server_disk import ServerDisk
 from tests.simulation.trace import Trace
 from tests.simulation.watch import watching
 from tests.support.clock import FakeClock
@@ -53,7 +54,13 @@ class Run:
     copies: int
     starts: int
     connections: int
+    disk_operations: int
     injected: Counter[str]
+
+
+def server_disk(clock: FakeClock, chance: Chance, trace: Trace) -> Disk:
+    """The disk that a server has: files and a database."""
+    return ServerDisk(clock, chance.of("disk"))
 
 
 def memory_disk(clock: FakeClock, chance: Chance, trace: Trace) -> Disk:
@@ -63,7 +70,7 @@ def memory_disk(clock: FakeClock, chance: Chance, trace: Trace) -> Disk:
 
 def run(
     seed: int,
-    make_disk: MakeDisk = memory_disk,
+    make_disk: MakeDisk = server_disk,
     make_program: MakeProgram = Program,
     *,
     verbose: bool = False,
@@ -226,5 +233,6 @@ class _Scenario:
             copies=len(self.ledger.copies),
             starts=self.program.starts,
             connections=self.loop.network.connections,
+            disk_operations=self.disk.operations,
             injected=self.chaos.injected,
         )

@@ -34,6 +34,8 @@ def nobody_cares() -> None:
 class ServerDisk:
     """program.Disk, whatever `data_dir` says. `device` is the disk itself, to be made full, slow, or crashed at an operation."""
 
+    troubles = ("full", "nearly full", "read-only", "slow")
+
     def __init__(
         self, clock: Clock, chance: random.Random, notes: Notes | None = None, root: Path = DATA
     ) -> None:
@@ -73,6 +75,11 @@ class ServerDisk:
             files=MailFiles(self._mount),
         )
 
+    @property
+    def operations(self) -> int:
+        """Changes and syncs so far."""
+        return self.device.operations
+
     # -- what happens to it --------------------------------------------------------------------------------------
 
     def crash(self, kind: Crash = "kill") -> None:
@@ -80,13 +87,29 @@ class ServerDisk:
         if self._mount is not None and self._mount.alive:
             self.device.crash(kind)
 
-    def fill(self) -> None:
-        """From now on there is no room."""
-        self.device.room = 0
+    def crash_after(self, operations: int, kind: Crash) -> None:
+        """The same when so many more operations have been done."""
+        self.device.crash_at(self.device.operations + 1 + operations, kind)
 
-    def empty(self) -> None:
-        """There is room again."""
-        self.device.room = None
+    def suffer(self, trouble: str) -> None:
+        """Begin one of `troubles`."""
+        device = self.device
+        match trouble:
+            case "full":
+                device.room = 0
+            case "nearly full":
+                device.room = device.chance.randrange(300_000)
+            case "read-only":
+                device.read_only = True
+            case "slow":
+                device.slow = 2.0
+            case _:
+                raise ValueError(trouble)
+
+    def recover(self) -> None:
+        """The disk is well again."""
+        device = self.device
+        device.room, device.read_only, device.slow = None, False, 0.0
 
     def close(self) -> None:
         """The server is no more: let go of what it had open."""

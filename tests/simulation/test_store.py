@@ -128,7 +128,7 @@ async def test_a_disk_in_trouble_refuses_mail_and_takes_it_again_later(weather: 
     disk = ServerDisk(FakeClock(), random.Random(3))
     store = await disk.store(CONFIG)
     if weather == "full":
-        disk.fill()
+        disk.suffer("full")
     elif weather == "read-only":
         disk.device.read_only = True
     else:
@@ -137,7 +137,7 @@ async def test_a_disk_in_trouble_refuses_mail_and_takes_it_again_later(weather: 
     for number, octets in enumerate((100, 9000)):
         with pytest.raises(SpoolError):
             await put(store, routed(f"0A{number}", content=b"x" * octets))
-    disk.empty()
+    disk.recover()
     disk.device.read_only, disk.device.bad_syncs = False, 0.0
     for number, octets in enumerate((100, 9000)):
         await put(store, routed(f"0B{number}", content=b"x" * octets))

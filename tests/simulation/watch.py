@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from tests.simulation.loop import LIFE
 from tests.simulation.trace import Trace
 
 # what the server may say about a disk that is full or gone; everything else at level error is a bug
 _DISK = (
     "attempt not recorded yet",
     "queue cannot be read",
+    "queue cannot be written",
 )
 
 
@@ -21,6 +23,9 @@ class _Listener(logging.Handler):
         self._trace, self._complaints = trace, complaints
 
     def emit(self, record: logging.LogRecord) -> None:
+        life = LIFE.get(None)
+        if life is not None and not life.alive:
+            return  # the dead may say what they like
         self._trace.note("log", "%s", record.getMessage())
         if record.levelno >= logging.ERROR and not record.getMessage().startswith(_DISK):
             shown = logging.Formatter().format(record)
