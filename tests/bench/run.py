@@ -157,7 +157,8 @@ def _new_directory(disk: Path) -> Iterator[Path]:
 
 
 def tell(options: Options, about: About, text: str, results: Results, page: Path = PAGE) -> int:
-    """Print what was asked for, write the page when it is to be recorded, and give the exit status."""
+    """Print what was asked for, write the page when it is to be recorded, and give the exit status. Raises
+    Unavailable when the page cannot be written."""
     missing = quick.missing(options.workloads, options.servers, results)
     for sentence in missing:
         print(f"scripts/bench: {report.shortened(sentence)}", file=sys.stderr)
@@ -169,6 +170,9 @@ def tell(options: Options, about: About, text: str, results: Results, page: Path
     else:
         print(text)
     if options.record:
-        replace(page, "bench", text)
+        try:
+            replace(page, "bench", text)
+        except (LookupError, OSError) as error:
+            raise Unavailable(f"the report above could not be written down: {error}") from None
         print(f"written: {page}", file=sys.stderr)
     return 0

@@ -153,6 +153,15 @@ def test_a_recorded_run_is_written_into_the_page(page: Path) -> None:
     )
 
 
+def test_a_page_without_marks_is_left_alone_and_told(page: Path) -> None:
+    page.write_text("my own words\n")
+
+    with pytest.raises(Unavailable, match="the report above could not be written down: "):
+        tell(Options((), (), record=True), ABOUT, "| new |", Results(), page)
+
+    assert page.read_text() == "my own words\n"
+
+
 def test_another_run_is_only_printed(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = page.read_text()
 
