@@ -17,15 +17,10 @@ _ACCOUNTS = ("opensmtpd", "opensmtpq")  # compiled in
 _CONFIGURATION = """\
 smtp limit max-mails 1000000
 table boxes file:/etc/mailboxes
-{pki}
-listen on {address.host} port {address.port} hostname mx.{domain} {tls}
+listen on {address.host} port {address.port} hostname mx.{domain}
 action "inbox" maildir "{mail}/%{{user.username}}" userbase <boxes>
 match from any for domain "{domain}" action "inbox"
 {relay}
-"""
-_PKI = """\
-pki own cert "{0.chain}"
-pki own key "{0.key}"
 """
 _RELAY = """\
 action "onward" relay host "smtp+notls://{0}"
@@ -57,7 +52,8 @@ class OpenSMTPD:
 
     def lacks(self, workload: str) -> str:
         """See peer.Peer."""
-        return ""
+        # seen in its log: "missing private key", with RSA and with P-256, TLS 1.2 and 1.3
+        return "its TLS fails with OpenSSL 3" if workload == "W4" else ""
 
     @contextmanager
     def running(self, setup: Setup) -> Iterator[Narrow]:
@@ -68,8 +64,6 @@ class OpenSMTPD:
             domain=DOMAIN,
             address=address,
             mail=mail,
-            pki=_PKI.format(setup.certificate) if setup.certificate else "",
-            tls="tls pki own" if setup.certificate else "",
             relay=_RELAY.format(setup.relay) if setup.relay else "",
         )
         nobody = pwd.getpwnam("nobody")
