@@ -2,12 +2,13 @@
 
 disk = ServerDisk(clock, random.Random(seed), trace)
 disk.on_crash = program.killed           # called at once, in the middle of an operation of the server
-disk.device.crash_at(120, "power")
+disk.crash_after(120, "power")
 world = SimulatedWorld(..., disk, ...)   # it is program.Disk: `store` and `local` are what app.World gives
 disk.mail()                              # what can be found in the mailboxes
 disk.close()                             # at the end of the run
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.simulation.database import Databases
 from tests.simulation.disk import Crash, Mount, Notes, SimulatedDisk
 from tests.simulation.files import BlobFiles, MailFiles
 from tests.simulation.jobs import LoopPool, LoopWriter
+from tests.simulation.loop import SimulatedLoop
 
 BLOB_THREADS = 4
 DATA = Path("/data")
@@ -32,7 +34,7 @@ def nobody_cares() -> None:
 
 
 class ServerDisk:
-    """program.Disk, whatever `data_dir` says. `device` is the disk itself, to be made full, slow, or crashed at an operation."""
+    """program.Disk, whatever `data_dir` says. `device` is the disk itself."""
 
     troubles = ("full", "nearly full", "read-only", "slow")
 
@@ -50,6 +52,9 @@ class ServerDisk:
     async def store(self, config: Config) -> SqliteStore:
         """Open the queue, as a start does."""
         self.close()
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, SimulatedLoop):
+            loop.took = self.device.take_time
         self._mount = mount = self.device.mount(lambda: self.on_crash())
         self._databases = Databases(mount, self.device.chance)
         return await SqliteStore.start(
