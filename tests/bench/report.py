@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 
 from tests.bench.peer import Peer, Workload
@@ -149,7 +150,11 @@ _COLUMNS: dict[str, _Cell] = {
 
 def _more_columns(rows: Iterable[_Row]) -> Iterable[tuple[str, _Cell]]:
     for title in dict.fromkeys(title for row in rows for title in row.titles()):
-        yield title, lambda row, title=title: row.more(title)  # type: ignore[misc]
+        yield title, partial(_more, title)
+
+
+def _more(title: str, row: _Row) -> str:
+    return row.more(title)
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
