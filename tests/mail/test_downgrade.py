@@ -267,3 +267,20 @@ def test_any_octets_convert_or_are_refused(body: bytes) -> None:
             assert to_seven_bit(head + b"\r\n" + body).isascii()
         except CannotConvertError:
             continue
+
+
+@pytest.mark.parametrize(
+    ("fields", "rest"),
+    [
+        (b"", b"\tfold of nothing\r\nContent-Type: text/html\r\n\r\n"),
+        (PLAIN, b"no field\r\nX: 1\r\n\r\n"),
+    ],
+)
+def test_a_header_ends_where_no_field_is_and_the_rest_is_encoded_as_body(
+    fields: bytes, rest: bytes
+) -> None:
+    made = to_seven_bit(fields + rest + TEXT)
+
+    assert leaves(made) == [rest + TEXT]
+    assert read(made).get_all("Content-Type") == ["text/plain; charset=utf-8"]
+    assert read(made).get_all("Content-Transfer-Encoding") == ["quoted-printable"]

@@ -87,3 +87,11 @@ def test_spans_are_in_order_and_inside(pieces: list[bytes]) -> None:
     for begin, end in part_spans(body, b"b") or []:
         assert at <= begin <= end <= len(body)
         at = end
+
+
+def test_a_header_ends_at_a_line_that_is_no_field() -> None:
+    found = entity(b"Subject: a\r\nno field\r\nContent-Type: text/html\r\n\r\nb")
+
+    assert (found.header, found.separator) == (b"Subject: a\r\n", b"")
+    assert found.body == b"no field\r\nContent-Type: text/html\r\n\r\nb"
+    assert found.type == b"text/plain"

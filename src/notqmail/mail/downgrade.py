@@ -135,9 +135,8 @@ _TO_QUESTION_MARK = bytes(range(128)) + b"?" * 128
 def _rebuilt(whole: Entity, body: bytes, encoding: bytes, *, top_level: bool) -> bytes:
     """The entity with a new body, its header saying how that is encoded."""
     field = b"Content-Transfer-Encoding: " + encoding + b"\r\n"
-    kept, names, used, placed = [], set(), 0, False
+    kept, names, placed = [], set(), False
     for name, raw in whole.fields():
-        used += len(raw)
         names.add(name)
         if name != "content-transfer-encoding":
             kept.append(raw)
@@ -148,7 +147,7 @@ def _rebuilt(whole: Entity, body: bytes, encoding: bytes, *, top_level: bool) ->
         kept += _missing(whole, names)
     if not placed and encoding != b"7bit":
         kept.append(field)
-    return b"".join([*kept, whole.header[used:], whole.separator or b"\r\n", body])
+    return b"".join([*kept, whole.separator or b"\r\n", body])
 
 
 def _missing(whole: Entity, names: set[str]) -> list[bytes]:

@@ -19,7 +19,8 @@ MAX_BOUNDARY = 70  # octets, RFC 2046 §5.1.1
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A message or a part: `header` ends with the CRLF of its last field, `body` begins after the empty line.
+    """A message or a part: `header` ends with the CRLF of its last field, `body` begins after the empty line, or with
+    a line that is no field.
     `type` like b"text/plain" in lower case, b"" without or with a malformed Content-Type; `encoding` in lower case,
     b"7bit" without."""
 
@@ -38,17 +39,17 @@ class Entity:
 
 def entity(content: bytes, default: bytes = b"text/plain") -> Entity:
     """Take octets apart; `default` is the type where no Content-Type is (RFC 2046 §5.1.5)."""
-    end = header_end(content)
-    header = content[:end]
-    rest = content[end:]
-    separator = b"\r\n" if rest.startswith(b"\r\n") else b""
+    end = 0
     kind, encoding, boundary = default, b"7bit", b""
-    for field in split_header(header):
+    for field in split_header(content[: header_end(content)]):
+        end += len(field.raw)
         name = field.name.lower()
         if name == "content-type":
             kind, boundary = _media_type(field.value)
         elif name == "content-transfer-encoding":
             encoding = field.value.lower()
+    header, rest = content[:end], content[end:]
+    separator = b"\r\n" if rest.startswith(b"\r\n") else b""
     return Entity(header, rest[len(separator) :], separator, kind, encoding, boundary)
 
 
