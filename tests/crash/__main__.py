@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (StuckError, DamagedError) as fault:
         print(f"\nscripts/crash: {fault}", file=sys.stderr)
         return FAULT
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except asyncio.CancelledError:
         print("\nscripts/crash: stopped before the end; nothing is recorded", file=sys.stderr)
         return INTERRUPTED
 
@@ -72,10 +72,11 @@ def _count(text: str) -> int:
 
 
 async def _until_told(run: Callable[[Arguments], Awaitable[int]], arguments: Arguments) -> int:
-    """Run; SIGTERM ends it as Ctrl-C does, with everything stopped again."""
+    """Run; Ctrl-C and SIGTERM end it, with everything stopped again."""
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await run(arguments)
 
 

@@ -1,6 +1,7 @@
 """The server under load, with everything that watches it."""
 
 import asyncio
+import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,6 +23,7 @@ STREAMS = (
     Stream(f"many@{DOMAIN}", sessions=4, recipients=3, kept=True),  # two stay here, one is relayed
     Stream(f"many@{DOMAIN}", sessions=2, recipients=3, octets=200_000),  # over queue.inline
 )
+STOP = 60.0  # seconds that SIGTERM has to end it in
 IDLE = 180.0  # seconds that the queue has to become empty in
 
 
@@ -67,9 +69,15 @@ class World:
         await asyncio.to_thread(self.server.kill)
         self.ledger.kills.append(time.time())
 
-    async def stop(self) -> int:
-        """SIGTERM, and wait; the exit status."""
-        return await asyncio.to_thread(self.server.stop, 60)
+    async def stop(self) -> None:
+        """SIGTERM, and wait for its end. Raises StuckError when it was no good one."""
+        try:
+            status = await asyncio.to_thread(self.server.stop, STOP)
+        except subprocess.TimeoutExpired:
+            raise StuckError(f"it has not ended {STOP:g} s after SIGTERM") from None
+        if status:
+            log = self.server.log[-4000:]
+            raise StuckError(f"SIGTERM ended it with status {status}\n{log}")
 
     async def drain(self) -> None:
         """Wait until the running server has delivered everything. Raises StuckError."""

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import sqlite3
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -89,12 +90,14 @@ def _oldest(queue: Path) -> float:
 
 
 def _occupied(paths: Iterable[Path]) -> int:
+    """Octets on the disk, of files: the directories of blobs/ are made once and stay."""
     total = 0
     for path in paths:
         try:
-            total += path.stat().st_blocks * 512
+            status = path.stat()
         except FileNotFoundError:
             continue  # it was delivered in this moment
+        total += status.st_blocks * 512 if stat.S_ISREG(status.st_mode) else 0
     return total
 
 
