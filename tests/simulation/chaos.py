@@ -23,6 +23,7 @@ from tests.simulation.plan import Misfortune
 from tests.simulation.program import Program
 from tests.simulation.resolver import FAULTS, SimulatedResolver
 
+MOST_STARTS = 400  # tries, one a minute: longer than any trouble lasts
 BIG_JUMP = 86400.0  # seconds by which the wall clock may be set
 
 
@@ -110,8 +111,13 @@ class Chaos:
 
     async def _start(self, began: float) -> None:
         """Start it as a service manager does, again and again until it runs."""
+        tries = 1
         while not await self._program.start():
-            await asyncio.sleep(10)
+            if tries == MOST_STARTS:
+                self._ledger.complaints.append("the server does not start any more")
+                return
+            await asyncio.sleep(10 if tries < 10 else 60)
+            tries += 1
         self._ledger.disturbances.append((began, self._loop.time()))
 
     async def crash_loop(self, misfortune: Misfortune) -> None:
@@ -136,14 +142,15 @@ class Chaos:
         """Another configuration under load; sometimes several at once."""
         async with self._serving:
             program = self._program
+            if program.server is None or program.life is None:
+                return
             listen = program.config.listen[0]
             limits = replace(listen.limits, command_timeout=Seconds(self._random.choice((60, 300))))
             delay = Seconds(self._random.choice((0, 0, 3)))
             changed = (replace(listen, limits=limits, greet_delay=delay),)
             program.config = replace(program.config, listen=changed)
-            assert program.server is not None
-            assert program.life is not None
-            await program.life.start(program.server.adopt(program.config))
+            adopting = program.life.start(program.server.adopt(program.config))
+            await asyncio.wait([adopting])
 
     async def clock_jump(self, misfortune: Misfortune) -> None:
         """Somebody sets the wall clock."""

@@ -14,7 +14,7 @@ import selectors
 import socket
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from typing import Any, TypeVar, TypeVarTuple, cast
+from typing import Any, TypeVar, TypeVarTuple
 
 from tests.simulation.chance import Chance
 from tests.simulation.network import Host, Listening, Network
@@ -95,7 +95,9 @@ class SimulatedLoop(VirtualLoop):
         self.network = Network(self, chance, self.trace)
         self._jobs = chance.of("jobs")
         self._last_job = 0.0
-        self.took: Callable[[], float] = float  # the seconds that jobs have taken since it was last asked
+        self.took: Callable[[], float] = (
+            float  # the seconds that jobs have taken since it was last asked
+        )
         self._numbers = 0
         self.set_task_factory(self._make_task)
 
@@ -184,7 +186,10 @@ def simulate(seed: int, main: Callable[[SimulatedLoop], Coroutine[Any, Any, T]])
         return loops[0]
 
     async def begin() -> T:
-        return await main(cast(SimulatedLoop, asyncio.get_running_loop()))
+        try:
+            return await main(loops[0])
+        finally:
+            loops[0].network.close()
 
     with contextlib.closing(asyncio.Runner(loop_factory=make)) as runner:
         return runner.run(begin())

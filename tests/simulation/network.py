@@ -162,6 +162,11 @@ class Network:
         for end in tuple(self.held_up):
             end.try_again()
 
+    def close(self) -> None:
+        """The world ends: nobody has a connection any more."""
+        for host in self._hosts.values():
+            host.cut()
+
     async def connect(self, source: Host, address: str, port: int) -> "End":
         """Connect two hosts. Raises OSError as the kernel would, after as much time."""
         target = self.host(address)
@@ -253,7 +258,7 @@ class End(asyncio.Transport):
         self._pending += len(data)
         if not self._stopped and self.get_write_buffer_size() > self._high:
             self._stopped = True
-            self._tell(self._attached.pause_writing)
+            self._attached.pause_writing()  # at once, as ever: drain() comes next
 
     def get_write_buffer_size(self) -> int:
         return max(0, self._pending - self.host.buffer)
@@ -318,6 +323,7 @@ class End(asyncio.Transport):
         if self.gone:
             return
         self._drop_unsent()
+        self._closing = True
         self._protocol = None
         self._send(Mark.RESET)
         self._finish(None)
