@@ -64,3 +64,15 @@ def test_faults_are_those_of_the_definition(content: bytes) -> None:
     assert check(content) == Faults(
         bare_lf=b"\n" in bare, bare_cr=b"\r" in bare, nul=b"\0" in content
     )
+
+
+def test_only_the_last_two_octets_tell_whether_a_line_has_ended() -> None:
+    checker = ChunkChecker(1000)
+    for octets_, ended in ((b"abc\r\n", True), (b"abc\n", False), (b"\r\nabc", False)):
+        checker.feed(octets_)
+        assert checker.line_ended is ended
+
+
+def test_a_cr_at_the_end_counts_as_one_octet_of_its_line() -> None:
+    assert not check(b"x" * 8 + b"\r", max_line=10).long_line
+    assert check(b"x" * 9 + b"\r", max_line=10).long_line

@@ -482,3 +482,34 @@ def test_no_words_do_anything_but_parse_or_be_refused(line: str) -> None:
     elif isinstance(result, Mail | Rcpt):
         address = result.sender if isinstance(result, Mail) else result.address
         assert address is None or Address.parse(str(address)) == address
+
+
+# the words of a refusal
+
+
+def test_a_verb_may_have_32_letters_and_loses_none() -> None:
+    assert parse("X" * 32) == Other("X" * 32, "")
+    assert parse("NOOPX") == Other("NOOPX", "")
+
+
+def test_no_other_white_space_ends_a_verb() -> None:
+    assert refused(b"NOOP\x0b") == "500 5.5.2"
+
+
+@pytest.mark.parametrize(
+    ("line", "form"),
+    [
+        ("MAIL FROM:<> SIZE=x", "SIZE=1048576"),
+        ("MAIL FROM:<> BODY=x", "BODY=7BIT or 8BITMIME"),
+        ("MAIL FROM:<> RET=x", "RET=FULL or HDRS"),
+        ("MAIL FROM:<> ENVID=+", "ENVID=xtext"),
+        ("MAIL FROM:<> AUTH=+", "AUTH=user@domain in xtext"),
+        ("RCPT TO:<a@b.example> NOTIFY=x", "NOTIFY=NEVER or SUCCESS,FAILURE,DELAY"),
+        ("RCPT TO:<a@b.example> ORCPT=x", "ORCPT=rfc822;address in xtext"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_form_that_is_right(line: str, form: str) -> None:
+    reply = parse(line)
+
+    assert isinstance(reply, Reply)
+    assert reply.text == f"{form.partition('=')[0]} is wrong; use {form}"

@@ -246,3 +246,10 @@ def test_a_dot_at_the_start_of_a_line_is_doubled() -> None:
 def test_a_bare_cr_or_lf_is_not_sent(content: bytes) -> None:
     with pytest.raises(LocalProtocolError):
         encode(content)
+
+
+def test_nothing_is_left_over_before_the_end() -> None:
+    decoder = DataDecoder(1000)
+    decoder.feed(b"a\r\n")
+
+    assert decoder.rest == b""

@@ -87,3 +87,18 @@ def test_limits_are_read_and_unknown_ones_ignored() -> None:
 
 def test_a_limit_of_nothing_is_no_limit() -> None:
     assert session_limits({"LIMITS": "MAILMAX=0"}) == SessionLimits()
+
+
+@pytest.mark.parametrize(
+    ("limits", "read"),
+    [
+        ("MAILMAX=5", SessionLimits(5, None, None)),
+        ("mailmax=5 RCPTDOMAINMAX=2 RCPTMAX=3", SessionLimits(5, 3, 2)),
+    ],
+)
+def test_each_limit_is_read_by_its_own_name(limits: str, read: SessionLimits) -> None:
+    assert session_limits({"LIMITS": limits}) == read
+
+
+def test_the_reply_to_ehlo_has_no_enhanced_code() -> None:
+    assert ehlo_reply("mx.example.org", {}).enhanced == ""

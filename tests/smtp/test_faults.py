@@ -73,3 +73,14 @@ def test_long_lines_are_found_as_by_looking_at_each_line(
         finder.measure(piece)
 
     assert finder.faults.long_line == lines_over(content, limit)
+
+
+def test_a_line_is_counted_from_the_line_end_before_it() -> None:
+    finder = FaultFinder(10)
+    finder.measure(b"\n" + b"x" * 9)
+    assert not finder.faults.long_line
+
+    finder = FaultFinder(10)
+    for piece in (b"aaaa\nbb\n", b"c" * 9):
+        finder.measure(piece)
+    assert not finder.faults.long_line

@@ -137,3 +137,12 @@ def test_a_line_that_never_ends_takes_no_memory() -> None:
     tracemalloc.stop()
 
     assert peak < 1_000_000
+
+
+def test_after_a_line_too_long_every_line_is_read_again() -> None:
+    assert read(b"x" * 600 + b"\r\nA\r\nB\r\nC\r\n") == [
+        TooLong(),
+        Line(b"A"),
+        Line(b"B"),
+        Line(b"C"),
+    ]

@@ -179,3 +179,14 @@ def test_auth_is_a_mailbox_or_nobody() -> None:
     assert parameters.auth("e+3Dmc2@Example.com") == "e=mc2@example.com"
     with pytest.raises(AddressError):
         parameters.auth("user")
+
+
+def test_a_keyword_of_32_letters_is_shown_whole_and_a_longer_one_cut_there() -> None:
+    for letters, shown in ((32, "X" * 32 + " is"), (33, "X" * 32 + "... is")):
+        with pytest.raises(RefusedError) as caught:
+            require_offered({"X" * letters: None}, {}, frozenset())
+        assert f"parameter {shown} not supported here" in caught.value.reply.text
+
+
+def test_envid_may_be_one_character() -> None:
+    assert parameters.envid("x") == "x"

@@ -188,3 +188,7 @@ def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
         rest = ""
 
     assert text.endswith(rest)
+
+
+def test_a_route_ends_at_its_first_colon() -> None:
+    assert parse("<@a.example:x@[IPv6:2001:db8::1]>").address == Address("x", "[IPv6:2001:db8::1]")

@@ -161,3 +161,19 @@ def test_replies_of_dovecot() -> None:
             assert f".enhanced_code = {{ {reply.enhanced.replace('.', ', ')} }}" in case["expect"]
         else:
             assert ".enhanced_code" not in case["expect"]
+
+
+def test_a_reply_may_be_as_large_as_the_limit_and_so_may_the_next() -> None:
+    stream = b"250-" + b"x" * 40 + b"\r\n250 ok\r\n"
+
+    assert len(parse(stream * 3, limit=len(stream))[0]) == 3
+    assert "octets" in broken(stream, limit=len(stream) - 1)
+
+
+@pytest.mark.parametrize("stream", [b"\n", b"\nx", b"250-a\n\nx"])
+def test_an_empty_line_is_no_reply(stream: bytes) -> None:
+    assert broken(stream) == "not an SMTP reply: ''"
+
+
+def test_of_a_wrong_line_64_octets_are_shown() -> None:
+    assert broken(b"abc" + b"x" * 100 + b"\n") == f"not an SMTP reply: 'abc{'x' * 61}'"

@@ -127,3 +127,18 @@ def test_rfc822_orcpt_survives_encoding_and_decoding(address: str, smtputf8: boo
 def test_characters_beyond_ascii_have_no_form_in_another_type() -> None:
     with pytest.raises(ValueError, match="printable"):
         encode_orcpt("rfc822;é@b", smtputf8=True)
+
+
+@pytest.mark.parametrize("point", ["FC", "D7FF", "E000", "10FFFF"])
+def test_the_edges_of_unicode_can_be_written_in_hex(point: str) -> None:
+    assert decode_orcpt(f"utf-8;\\x{{{point}}}") == f"utf-8;{chr(int(point, 16))}"
+
+
+def test_utf8_stands_for_itself_only_where_smtputf8_is_in_use() -> None:
+    assert encode_orcpt("utf-8;jürgen@b", smtputf8=True) == "utf-8;jürgen@b"
+    assert encode_orcpt("utf-8;jürgen@b", smtputf8=False) == "utf-8;j\\x{FC}rgen@b"
+
+
+def test_utf8_beside_its_octets_in_hex_is_no_xtext() -> None:
+    with pytest.raises(ValueError, match="xtext"):
+        decode_orcpt("rfc822;ü+C3+BC@b")
