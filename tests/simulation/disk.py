@@ -84,7 +84,9 @@ class SimulatedDisk:
     def _survived(self) -> Sequence[Change]:
         """Choose by the seed: nothing, everything, names alone, octets alone, or any of it with torn writes."""
         pending = self._disk.pending
-        match self.chance.randrange(8):
+        # crashes of one seed at neighbouring operations have not all the same fate
+        chance = random.Random(f"{self.chance.random()} {self.operations}")
+        match chance.randrange(8):
             case 0:
                 return []
             case 1:
@@ -93,7 +95,7 @@ class SimulatedDisk:
                 return [c for c in pending if isinstance(c, Name)]
             case 3:
                 return [c for c in pending if not isinstance(c, Name)]
-        return fate(pending, self.chance)
+        return fate(pending, chance)
 
     def content(self) -> Mapping[str, bytes]:
         """Give every file that can be seen now, by its path below the root."""
