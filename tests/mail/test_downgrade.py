@@ -284,3 +284,12 @@ def test_a_header_ends_where_no_field_is_and_the_rest_is_encoded_as_body(
     assert leaves(made) == [rest + TEXT]
     assert read(made).get_all("Content-Type") == ["text/plain; charset=utf-8"]
     assert read(made).get_all("Content-Transfer-Encoding") == ["quoted-printable"]
+
+
+@pytest.mark.parametrize("before", range(70, 80))
+def test_no_soft_line_break_makes_a_boundary(before: int) -> None:
+    text = b"\r\n" + b"x" * before + b"--b\r\nX: \xc3\xbc\r\n"
+
+    made = to_seven_bit(multipart(PLAIN + b"\r\n" + text))
+
+    assert leaves(made) == leaves(multipart(PLAIN + b"\r\n" + text))

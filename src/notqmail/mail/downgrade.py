@@ -31,6 +31,9 @@ _IDENTITY = frozenset({b"7bit", b"8bit", b"binary"})  # RFC 2045 §6.2
 _NESTED = frozenset({b"message/rfc822", b"message/news"})
 _ENCODABLE_MESSAGE = b"message/global"  # and its relatives: RFC 6532 §3.7, RFC 6533 §7
 _LINE = 76  # RFC 2045 §6.7, §6.8
+_NEW_DASHES = (
+    b"=\r\n--"  # a soft break has made a line of what may be a boundary of the parts around
+)
 _BEYOND_ASCII = bytes(range(128, 256))
 
 
@@ -106,7 +109,9 @@ def _leaf(whole: Entity) -> tuple[bytes, bytes]:
     ascii_octets = len(body.translate(None, _BEYOND_ASCII))
     # quoted-printable as long as a person can still read it, and it is not much longer
     if (kind.startswith(b"text/") or not kind) and ascii_octets * 4 >= len(body) * 3:
-        return b"quoted-printable", _quoted_printable(body)
+        readable = _quoted_printable(body)
+        if _NEW_DASHES not in readable:
+            return b"quoted-printable", readable
     return b"base64", _base64(body)
 
 
