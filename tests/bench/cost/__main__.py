@@ -115,7 +115,7 @@ def _record(lines: Sequence[baseline.Line], counts: Counts, directory: Path) -> 
 
 def main() -> int:
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     for program in ("valgrind", "callgrind_annotate"):
         if shutil.which(program) is None:
             print(

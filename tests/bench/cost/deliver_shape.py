@@ -12,10 +12,10 @@ from notqmail.delivery.maildir import MaildirTransport
 from notqmail.delivery.remote import RemoteTransport
 from notqmail.mail.hop import Hop
 from notqmail.ports import Transport
-from notqmail.system.clock import SystemClock
 from notqmail.system.offload import ThreadPool
 from tests.bench.cost.mail import HOSTNAME, MAILBOX, entry
 from tests.bench.cost.shape import Shape, Work
+from tests.bench.cost.world import CallClock
 from tests.support.dns import ZoneResolver
 
 AT_ONCE = 20
@@ -30,7 +30,7 @@ async def _deliver(transport: Transport, hop: Hop, recipient: str) -> None:
 @asynccontextmanager
 async def _maildir(directory: Path) -> AsyncIterator[Work]:
     pool, hop = ThreadPool(1), Hop("local", MAILBOX)
-    transport = MaildirTransport(directory, Mailbox(), HOSTNAME, SystemClock(), pool)
+    transport = MaildirTransport(directory, Mailbox(), HOSTNAME, CallClock(), pool)
 
     async def work(messages: int) -> None:
         for _ in range(messages // AT_ONCE):
@@ -80,7 +80,7 @@ async def _relay(directory: Path) -> AsyncIterator[Work]:
         Outbound(port=port, tls="never", reuse=100_000),
         HOSTNAME,
         ZoneResolver(zones),
-        SystemClock(),
+        CallClock(),
         random.Random(1),
         lambda name: False,
     )

@@ -1,7 +1,7 @@
 """Where the cost of a shape is: the Python functions that take most of its time, and the C functions that run most of its
 instructions.
 
-The first is cProfile's, over all threads, without valgrind: shares are worth reading, times are not. The second is
+The first is cProfile's, in CPU time of all threads, without valgrind: shares are worth reading, times are not. The second is
 callgrind's and exact, but the interpreter is one function to it.
 """
 
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,6 @@ from tests.support.programs import ROOT
 
 MESSAGES = 20  # times as many as are counted
 TOP = 10
-_WAITS = ("'acquire'", "'get'", "_queue.SimpleQueue", "run_forever", "run_until_complete", "fsync")
 _FUNCTION = re.compile(r"^\s*([0-9,]+) \(\s*([0-9.]+)%\)\s+(?:\S*:)?(\S+)")
 
 
@@ -42,7 +42,7 @@ class Share(NamedTuple):
 
 
 def python_functions(shape: Shape) -> Sequence[Share]:
-    """The Python functions (and built-ins) with most time of their own, waiting left out."""
+    """The Python functions (and built-ins) with most time of their own."""
     with (
         tempfile.TemporaryDirectory() as directory,
         _everywhere() as profiles,
@@ -53,8 +53,7 @@ def python_functions(shape: Shape) -> Sequence[Share]:
     own: dict[str, float] = {}
     for (file, line, name), (_, _, seconds, _, _) in stats.stats.items():  # type: ignore[attr-defined]
         function = _named(file, line, name)
-        if not any(wait in function for wait in _WAITS):
-            own[function] = own.get(function, 0.0) + seconds
+        own[function] = own.get(function, 0.0) + seconds
     whole = sum(own.values())
     ordered = sorted(own, key=lambda function: -own[function])
     return [Share(own[function] / whole, function) for function in ordered[:TOP]]
@@ -66,7 +65,7 @@ async def _work(shape: Shape, directory: Path, profiles: list[cProfile.Profile])
         await work(shape.messages)
         for profile in profiles:
             profile.clear()
-        here = cProfile.Profile()
+        here = cProfile.Profile(time.thread_time)
         profiles.append(here)
         here.enable()
         await work(MESSAGES * shape.messages)
@@ -82,7 +81,7 @@ def _everywhere() -> Iterator[list[cProfile.Profile]]:
 
     def begin(*_: Any) -> None:  # called at a new thread's first call, which then is no longer ours
         sys.setprofile(None)
-        profile = cProfile.Profile()
+        profile = cProfile.Profile(time.thread_time)
         profiles.append(profile)
         profile.enable()
 
@@ -108,6 +107,7 @@ def c_functions(shape: Shape, directory: Path) -> Sequence[Share]:
     """The C functions with most instructions of their own, of what `count` has left in `directory`."""
     command = [
         "callgrind_annotate",
+        "--inclusive=no",
         "--threshold=100",
         str(dump(directory, f"{shape.name}/{TIMES}")),
     ]

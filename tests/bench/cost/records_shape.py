@@ -12,11 +12,10 @@ from notqmail.app.server import Server
 from notqmail.config import Config, JournalSection
 from notqmail.smtpd.session import SmtpSession
 from notqmail.store.memory import MemoryStore
-from notqmail.system.clock import SystemClock
 from notqmail.system.journal import SqliteJournal
 from tests.bench.cost.client import Client, connect
 from tests.bench.cost.shape import Shape, Work
-from tests.bench.cost.world import FrontWorld, NoJournal, serving
+from tests.bench.cost.world import CallClock, FrontWorld, NoJournal, serving
 
 BATCH = 100  # messages whose records are written to the disk together
 
@@ -81,7 +80,7 @@ async def _records(directory: Path) -> AsyncIterator[Work]:
         logging.getLogger("notqmail").removeHandler(listening)
     records, lines = world.kept.records, listening.records
     assert len(records) == 2, records
-    journal = SqliteJournal(directory / "journal.sqlite", JournalSection(), SystemClock())
+    journal = SqliteJournal(directory / "journal.sqlite", JournalSection(), CallClock())
     serial = itertools.count(1)
 
     async def work(messages: int) -> None:
