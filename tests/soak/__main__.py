@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,14 +16,12 @@ from tests.soak.run import DiedError, Plan, Result, soak
 from tests.soak.sample import Recorder, Sample
 from tests.soak.traffic import Traffic
 from tests.soak.world import neighbours
-from tests.support import marked
-from tests.support.machine import commit, day, machine
 from tests.support.programs import ROOT
 
 PAGE = ROOT / "docs/explanation/reliability.md"
 KEPT = ROOT / ".soak"
 LIFETIME = 60  # seconds that mail for the dead is tried, or a quarter of a shorter run
-_RECORDED = re.compile(r"<!-- begin: soak -->\n\*\*([0-9.]+) hours\*\*")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -32,13 +29,15 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     seconds = (arguments.minutes or 0) * 60 + (arguments.hours or 0) * 3600
     plan = Plan(seconds or 3600.0, arguments.rate, arguments.every, arguments.seed)
+    for number in _SIGNALS:  # until there is a loop that hears them
+        signal.signal(number, signal.default_int_handler)
     try:
         result, path = _soaked(plan, max(3, min(LIFETIME, int(plan.seconds / 4))))
     except pytest.skip.Exception as reason:
         print(f"scripts/soak: {reason}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nscripts/soak: stopped before it had begun", file=sys.stderr)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("\nscripts/soak: stopped before the end; nothing is recorded", file=sys.stderr)
         return 130
     except ExceptionGroup as group:
         died, _ = group.split(DiedError)
@@ -93,9 +92,16 @@ def _soaked(plan: Plan, lifetime: int) -> tuple[Result, Path]:
     with neighbours(lifetime) as world, Recorder(path) as recorder:
 
         async def whole() -> Result:
-            over = asyncio.Event()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, over.set)
+            over, task = asyncio.Event(), asyncio.current_task()
+            assert task is not None
+
+            def told() -> None:  # once: no more traffic, then the account; twice: at once
+                if over.is_set():
+                    task.cancel()
+                over.set()
+
+            for number in _SIGNALS:
+                asyncio.get_running_loop().add_signal_handler(number, told)
             return await soak(plan, world, over, recorder, watch)
 
         result = asyncio.run(whole())
@@ -115,20 +121,9 @@ def _tell(plan: Plan, result: Result, path: Path, *, record: bool) -> int:
     for fault in faults:
         print(fault, file=sys.stderr)
     if record:
-        _record(result.seconds / 3600, text, faults)
+        longest = report.record(PAGE, result.seconds / 3600, text, faults)
+        print("recorded" if longest else "not recorded: the page has a longer run")
     return 1 if faults else 0
-
-
-def _record(hours: float, text: str, faults: Sequence[str]) -> None:
-    """Write the result to the page, unless a longer run stands there."""
-    recorded = _RECORDED.search(PAGE.read_text("utf-8"))
-    if recorded and float(recorded[1]) > hours:
-        print(f"not recorded: the page has a run of {recorded[1]} hours")
-        return
-    found = "".join(f"- {fault}\n" for fault in faults)
-    wrong = f"What was wrong:\n\n{found}" if found else "Nothing was wrong.\n"
-    head = f"**{hours:.2f} hours**, {day()}, commit {commit()}: {machine()}."
-    marked.replace(PAGE, "soak", f"{head}\n\n{text}\n{wrong}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
 """The result as a table: what was sent and came, and for each thing that is watched whether it rose."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.crash.progress import clock
 from tests.soak.run import Result
 from tests.soak.sample import Sample
 from tests.soak.trend import Trend, fit
 from tests.soak.world import JOURNAL
+from tests.support import marked
+from tests.support.machine import commit, day, machine
 
 WARM_UP = 0.1  # of the time: caches, pools and files find their size
 JUDGED = 600.0  # seconds from which on a trend says something
 _MB = float(1 << 20)
+_RECORDED = re.compile(r"<!-- begin: soak -->\n\*\*([0-9.]+) hours\*\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,18 @@ def table(watched: Sequence[Row]) -> str:
         "|---|---:|---:|---:|---:|---|\n"
     )
     return head + "\n".join(map(_line, watched)) + "\n"
+
+
+def record(page: Path, hours: float, text: str, faults: Sequence[str]) -> bool:
+    """Write the result to the page, unless a longer run stands there; whether it was written."""
+    recorded = _RECORDED.search(page.read_text("utf-8"))
+    if recorded and float(recorded[1]) > hours:
+        return False
+    found = "".join(f"- {fault}\n" for fault in faults)
+    wrong = f"What was wrong:\n\n{found}" if found else "Nothing was wrong.\n"
+    head = f"**{hours:.2f} hours**, {day()}, commit {commit()}: {machine()}."
+    marked.replace(page, "soak", f"{head}\n\n{text}\n{wrong}")
+    return True
 
 
 def _line(row: Row) -> str:

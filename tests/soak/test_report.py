@@ -1,8 +1,11 @@
 """Which series are judged, and how."""
 
 from dataclasses import replace
+from pathlib import Path
 
-from tests.soak.report import JUDGED, rows, table
+import pytest
+
+from tests.soak.report import JUDGED, record, rows, table
 from tests.soak.sample import Sample
 
 MB = 1 << 20
@@ -59,3 +62,32 @@ def test_short_run_is_not_judged() -> None:
 
 def test_one_sample_gives_a_table_without_slopes() -> None:
     assert "| – |" in table(rows([CALM], 1.0))
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    path = tmp_path / "page.md"
+    path.write_text("before\n<!-- begin: soak -->\nNot run yet.\n<!-- end: soak -->\nafter\n")
+    return path
+
+
+def test_first_run_is_recorded(page: Path) -> None:
+    assert record(page, 0.5, "what was seen", [])
+
+    assert "**0.50 hours**" in page.read_text()
+    assert "Not run yet" not in page.read_text()
+
+
+def test_shorter_run_is_not_recorded(page: Path) -> None:
+    record(page, 2.0, "the long one", [])
+
+    assert not record(page, 1.0, "the short one", [])
+    assert "the long one" in page.read_text()
+
+
+def test_longer_run_is_recorded_with_what_was_wrong(page: Path) -> None:
+    record(page, 2.0, "the short one", [])
+
+    assert record(page, 3.0, "the long one", ["threads rise"])
+    assert "- threads rise" in page.read_text()
+    assert "the short one" not in page.read_text()
