@@ -136,20 +136,28 @@ class SimulatedDisk:
 
     def change(self, event: Change) -> None:
         """Let it happen: visible at once, certain after a sync."""
-        self.fingerprint = zlib.crc32(repr(event).encode(), self.fingerprint)
         match event:
-            case Write(inode) | Truncate(inode):
+            case Write(inode, offset, data):
+                self._print(data, inode, offset)
+                write(self.tree.files[inode], event)
+            case Truncate(inode, size):
+                self._print(b"cut", inode, size)
                 write(self.tree.files[inode], event)
             case Name(directory, name, None):
+                self._print(name.encode(), directory, 0)
                 self.tree.names[directory].pop(name, None)
             case Name(directory, name, int(target)):
+                self._print(name.encode(), directory, target)
                 self.tree.names[directory][name] = target
         self._disk.apply(event)
+
+    def _print(self, what: bytes, *numbers: int) -> None:
+        self.fingerprint = zlib.crc32(what, self.fingerprint + sum(numbers) & 0xFFFFFFFF)
 
     def sync(self, inode: int, path: object) -> None:
         """Make certain what is pending for a file or directory. When that fails once, the kernel takes what was
         written to a file for clean: a later sync of the same octets says nothing about them."""
-        self.fingerprint = zlib.crc32(b"sync %d" % inode, self.fingerprint)
+        self._print(b"sync", inode, 0)
         if self.bad_syncs and self.chance.random() < self.bad_syncs:
             if inode in self.tree.files:
                 pending = self._disk.unsynced.get(inode, [])

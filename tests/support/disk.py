@@ -75,7 +75,7 @@ Image = Mapping[str, bytes | None]  # path -> content, None for a directory
 class Disk:
     """What is certain, and what is not yet."""
 
-    files: dict[int, bytes] = field(default_factory=dict)
+    files: dict[int, bytearray] = field(default_factory=dict)
     names: dict[int, dict[str, int]] = field(default_factory=lambda: {ROOT: {}})
     directories: set[int] = field(default_factory=lambda: {ROOT})
     unsynced: dict[int, list[Change]] = field(default_factory=dict)  # by inode, in order
@@ -96,16 +96,11 @@ class Disk:
                 self.unsynced.setdefault(_of(event), []).append(event)
 
     def _make_certain(self, changes: Sequence[Change]) -> None:
-        written: dict[int, bytearray] = {}  # a file is copied once, however many writes there are
         for change in changes:
             if isinstance(change, Name):
                 _rename(self.names, self.directories, change)
-                continue
-            content = written.get(change.inode)
-            if content is None:
-                content = written[change.inode] = bytearray(self.files.get(change.inode, b""))
-            write(content, change)
-        self.files.update((inode, bytes(content)) for inode, content in written.items())
+            else:
+                write(self.files.setdefault(change.inode, bytearray()), change)
 
     def lose(self, inode: int, survived: Sequence[Change]) -> None:
         """A sync has failed: of what is pending for a file only `survived` has reached the disk, and nothing else will."""
@@ -115,7 +110,8 @@ class Disk:
     def crashed(self, survived: Sequence[Change]) -> "Disk":
         """Give the disk that is found when of all that is pending only `survived` reached it."""
         names = {inode: dict(entries) for inode, entries in self.names.items()}
-        found = Disk(dict(self.files), names, set(self.directories))
+        files = {inode: bytearray(content) for inode, content in self.files.items()}
+        found = Disk(files, names, set(self.directories))
         found._make_certain(survived)
         return found
 
@@ -150,7 +146,7 @@ def write(content: bytearray, change: Write | Truncate) -> None:
 
 
 def _walk(
-    files: Mapping[int, bytes],
+    files: Mapping[int, bytes | bytearray],
     names: Mapping[int, Mapping[str, int]],
     directories: set[int],
     inode: int,
@@ -162,7 +158,7 @@ def _walk(
             yield below, None
             yield from _walk(files, names, directories, target, below)
         else:
-            yield below, files.get(target, b"")
+            yield below, bytes(files.get(target, b""))
 
 
 def put_on_disk(image: Image, root: Path) -> None:
