@@ -47,8 +47,8 @@ def test_content_may_come_in_any_pieces(talk: Conversation, noted: Noted, cut: i
     sent = CONTENT + b".\r\n"
     talk.client(sent[:cut])
     talk.client(sent[cut:])
-    talk.server(b"250 2.0.0 queu")
-    talk.server(b"ed as ABC\r\n")
+    talk.server(b"250 2.0.0 que")
+    talk.server(b"ued as ABC\r\n")
 
     assert noted == [("ABC", ["x@example.org"], len(CONTENT))]
 
