@@ -4,9 +4,10 @@ Whatever begins here ends by itself; `heal` ends what is left, so that the quiet
 """
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,6 +23,7 @@ from tests.simulation.peer import MOODS, Peer
 from tests.simulation.plan import Misfortune
 from tests.simulation.program import Program
 from tests.simulation.resolver import FAULTS, SimulatedResolver
+from tests.simulation.starvation import Watchman
 
 MOST_STARTS = 400  # tries, one a minute: longer than any trouble lasts
 BIG_JUMP = 86400.0  # seconds by which the wall clock may be set
@@ -37,12 +39,13 @@ class Chaos:
         peers: list[Peer],
         clients: list[Client],
         ledger: Ledger,
+        watchman: Watchman,
         random: random.Random,
     ) -> None:
         self.injected: Counter[str] = Counter()
         self.latest = program.world.clock.now()  # the highest wall clock ever seen
         self._loop, self._program, self._peers, self._clients = loop, program, peers, clients
-        self._ledger, self._random = ledger, random
+        self._ledger, self._watchman, self._random = ledger, watchman, random
         self._serving = asyncio.Lock()  # one start or stop of the server at a time
         self._at_work: dict[asyncio.Task[None], None] = {}
         self._quiet = asyncio.Event()
@@ -99,17 +102,28 @@ class Chaos:
                 pass
             await self._die(misfortune.seconds)
 
-    async def _die(self, seconds: float) -> None:
+    @contextlib.contextmanager
+    def _disturbing(self, after: float = 0.0) -> Iterator[None]:
+        """While this lasts, and `after` seconds longer, the server is excused."""
         began = self._loop.time()
-        self._ledger.interruptions.append(began)
-        await self._program.crash(self._kind())
-        await self._last(seconds)
-        await self._start(began)
+        self._program.troubles += 1
+        try:
+            yield
+        finally:
+            self._program.troubles -= 1
+            self._ledger.disturbances.append((began, self._loop.time() + after))
+
+    async def _die(self, seconds: float) -> None:
+        with self._disturbing():
+            self._ledger.interruptions.append(self._loop.time())
+            await self._program.crash(self._kind())
+            await self._last(seconds)
+            await self._start()
 
     def _kind(self) -> Crash:
         return self._random.choice(("kill", "power"))
 
-    async def _start(self, began: float) -> None:
+    async def _start(self) -> None:
         """Start it as a service manager does, again and again until it runs."""
         tries = 1
         while not await self._program.start():
@@ -118,7 +132,6 @@ class Chaos:
                 return
             await asyncio.sleep(10 if tries < 10 else 60)
             tries += 1
-        self._ledger.disturbances.append((began, self._loop.time()))
 
     async def crash_loop(self, misfortune: Misfortune) -> None:
         """Killed again and again, at the start or soon after it."""
@@ -132,11 +145,11 @@ class Chaos:
     async def restart(self, misfortune: Misfortune) -> None:
         """An orderly stop, and a start later."""
         async with self._serving:
-            began = self._loop.time()
-            await self._program.stop()
-            self._ledger.interruptions.append(self._loop.time())
-            await self._last(misfortune.seconds)
-            await self._start(began)
+            with self._disturbing():
+                await self._program.stop()
+                self._ledger.interruptions.append(self._loop.time())
+                await self._last(misfortune.seconds)
+                await self._start()
 
     async def reload(self, misfortune: Misfortune) -> None:
         """Another configuration under load; sometimes several at once."""
@@ -163,14 +176,13 @@ class Chaos:
 
     async def bad_disk(self, misfortune: Misfortune) -> None:
         """No room, or other trouble, for a while."""
-        began, disk = self._loop.time(), self._program.world.disk
+        disk = self._program.world.disk
         trouble = self._random.choice(disk.troubles)
         self._loop.trace.note("chaos", "the disk is %s", trouble)
-        disk.suffer(trouble)
-        await self._last(misfortune.seconds)
-        disk.recover()
-        # what waits for the disk waits for up to a minute longer
-        self._ledger.disturbances.append((began, self._loop.time() + 60))
+        with self._disturbing(after=60):  # what waits for the disk waits for up to a minute longer
+            disk.suffer(trouble)
+            await self._last(misfortune.seconds)
+            disk.recover()
 
     # -- the network ----------------------------------------------------------------------------------------------
 
@@ -228,6 +240,7 @@ class Chaos:
         """A domain moves to another provider, for good."""
         domain = f"d{misfortune.who}.example"
         other = self._random.randrange(len(self._peers))
+        self._watchman.one_group = True
         self._resolver.zones.update({domain: {"MX": f"10 mx{other}.provider.example"}})
 
 

@@ -28,6 +28,7 @@ TCP_PATIENCE = (
     924.0  # seconds without any answer after which a connection is given up (Linux, tcp_retries2)
 )
 SYN_PATIENCE = 127.0  # the same for a connection that is not there yet
+MOST_AT_ONCE = 16384  # octets that come in one piece
 _NEAR = 1e-6  # seconds between two pieces at least: timers of one moment have no order
 
 
@@ -350,12 +351,13 @@ class End(asyncio.Transport):
 
     def _cut(self, data: bytes) -> Iterator[bytes]:
         """Cut a write into pieces, sometimes octet by octet."""
-        if len(data) < 2 or self._weather.random() >= self.host.pieces:
-            yield data
-            return
-        most = self._weather.choice((1, 2, 7, 536, 1460)) if len(data) < 400 else 1460
+        least, most = MOST_AT_ONCE, MOST_AT_ONCE
+        if self._weather.random() < self.host.pieces:
+            least, most = 1, 1460
+            if len(data) < 400:
+                most = self._weather.choice((1, 2, 7, 536))
         while data:
-            size = self._weather.randint(1, most)
+            size = self._weather.randint(least, most)
             yield data[:size]
             data = data[size:]
 

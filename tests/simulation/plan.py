@@ -21,6 +21,8 @@ DOMAINS: Mapping[str, tuple[int, ...]] = {
     "d4.example": (4, 5),
     "d5.example": (4, 5),
 }
+# domains with one set of MX are one destination
+GROUPS = {domain: ",".join(map(str, sorted(providers))) for domain, providers in DOMAINS.items()}
 ODD_DOMAINS = ("null.example", "nowhere.example", "noaddress.example", "direct.example")
 ALIASES: Mapping[str, tuple[str, ...]] = {
     f"both@{HOME}": (f"alice@{HOME}", f"bob@{HOME}"),

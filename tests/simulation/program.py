@@ -134,6 +134,7 @@ class Program:
         self.life: Life | None = None
         self.starts = 0
         self.left_over: list[str] = []
+        self.troubles = 0  # how many things keep it from its work now
         self.dead = asyncio.Event()
         world.disk.on_crash = self._killed
 

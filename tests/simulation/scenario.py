@@ -17,6 +17,7 @@ from tests.simulation.peer import MOODS, Peer
 from tests.simulation.plan import (
     ALIASES,
     DOMAINS,
+    GROUPS,
     HOME,
     MAILBOXES,
     PROVIDERS,
@@ -29,6 +30,7 @@ from tests.simulation.program import Disk, Program, SimulatedWorld
 from tests.simulation.program_door import hand_in
 from tests.simulation.resolver import SimulatedResolver
 from tests.simulation.server_disk import ServerDisk
+from tests.simulation.starvation import Watchman
 from tests.simulation.trace import Trace
 from tests.simulation.watch import watching
 from tests.support.clock import FakeClock
@@ -146,7 +148,16 @@ class _Scenario:
             )
             for n, temper in enumerate(plan.tempers)
         ]
-        self.chaos = Chaos(loop, self.program, self.peers, self.clients, ledger, chance.of("chaos"))
+        self.watchman = Watchman(self.program, ledger, GROUPS)
+        self.chaos = Chaos(
+            loop,
+            self.program,
+            self.peers,
+            self.clients,
+            ledger,
+            self.watchman,
+            chance.of("chaos"),
+        )
         self._handing_in: dict[asyncio.Task[None], None] = {}
 
     async def run(self) -> Run:
@@ -155,8 +166,10 @@ class _Scenario:
             peer.mood = mood
             await peer.start()
         await self.program.start()
+        watching = asyncio.create_task(self.watchman.run())
         await self._carry_out()
         empty = await self._quieten()
+        watching.cancel()
         await self.program.stop()
         for client in self.clients:
             await client.life.end()
