@@ -70,3 +70,13 @@ def test_a_flood_of_delivered_to_is_not_even_read() -> None:
 
     assert isinstance(verdict, Reject)
     assert verdict.rule == "hops"
+
+
+def test_as_many_deliveries_elsewhere_as_hops_are_allowed_pass() -> None:
+    assert judge(b"Delivered-To: x@example.net\r\n" * 10, ALICE) == {}
+
+
+def test_nonsense_above_does_not_hide_a_delivery() -> None:
+    header = b"Delivered-To: nonsense\r\nDelivered-To: alice@example.org\r\n"
+
+    assert judge(header, ALICE) == {ALICE: Reject(BEEN_HERE, "delivered-to")}

@@ -1,8 +1,10 @@
 """The pipeline: what is held, what is pronounced, what is asked of whom."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,8 +17,8 @@ from notqmail.mail.message import Mark, Message
 from notqmail.policy.evidence import Evidence
 from notqmail.policy.exempt import Exemptions
 from notqmail.policy.transaction import Session, Transaction
-from notqmail.policy.verdict import ACCEPT, Accept, Quarantine, Reject, Verdict, strictest
-from tests.support.clock import virtual_time
+from notqmail.policy.verdict import ACCEPT, Accept, Defer, Quarantine, Reject, Verdict, strictest
+from tests.support.clock import FakeClock, virtual_time
 from tests.support.policy import (
     ALICE,
     CAROL,
@@ -455,3 +457,160 @@ def test_no_order_of_stages_makes_a_verdict_milder(
 
 def test_a_session_starts_without_evidence() -> None:
     assert session().evidence.get(Evidence) is None
+
+
+# What the hooks are given
+
+
+def test_a_rejection_ends_the_phases_before_rcpt_and_a_deferral_does_not() -> None:
+    for verdict, asked in ((LATER, 1), (NO, 0)):
+        connecting, sending = says("connect"), says("mail")
+
+        pipeline(says("connect", verdict), connecting).connect(session())
+        pipeline(says("mail", verdict), sending).mail(transaction())
+
+        assert (len(connecting.asked), len(sending.asked)) == (asked, asked)
+
+
+async def test_editors_are_given_transaction_and_message_before_and_after_a_wait() -> None:
+    txn, seen = transaction(ALICE), list[object]()
+    first, second = message(txn, b"1"), message(txn, b"2")
+
+    def edit(result: Message) -> Any:
+        def hook(*args: object) -> Message:
+            seen.append(args)
+            return result
+
+        return hook
+
+    stages = [
+        says("queue", edit(first)),
+        says("queue", later(second, nothing)),
+        says("queue", edit(second)),
+        says("queue", edit(first)),
+    ]
+    begun = message(txn, b"0")
+
+    assert await settled(pipeline(*stages).queue(txn, begun)) is first
+    assert seen == [(txn, begun), (txn, second), (txn, second)]
+
+
+async def test_hooks_of_departure_are_given_message_and_hop() -> None:
+    stored, hop, seen = message(transaction(ALICE)), Hop("smtp", "x"), list[object]()
+
+    def relay(*args: object) -> list[object]:
+        seen.append(args)
+        return [stored]
+
+    await settled(pipeline(says("relay", relay)).relay(stored, hop))
+
+    assert seen == [(stored, hop)]
+
+
+@virtual_time
+async def test_editing_and_departing_have_a_budget_too() -> None:
+    txn = transaction(ALICE)
+    stored = message(txn)
+    clock = FakeClock()
+    editing = pipeline(says("queue", later(stored, asyncio.Event().wait)), clock=clock, budget=5.0)
+    departing = pipeline(
+        says("relay", later([stored], asyncio.Event().wait)), clock=clock, budget=5.0
+    )
+
+    with pytest.raises(SpoolError):
+        await settled(editing.queue(txn, stored))
+    with pytest.raises(SpoolError):
+        await settled(departing.relay(stored, Hop("smtp", "x")))
+
+    assert clock.monotonic() == 10.0
+
+
+@virtual_time
+async def test_every_later_stage_of_a_phase_has_the_same_budget() -> None:
+    clock, txn = FakeClock(), transaction(ALICE)
+    stages = [
+        says("message", later(ACCEPT, nothing)),
+        says("message", later(ACCEPT, asyncio.Event().wait)),
+    ]
+
+    verdicts = await settled(pipeline(*stages, clock=clock, budget=5.0).message(txn, message(txn)))
+
+    assert isinstance(verdicts[ALICE], Defer)
+    assert clock.monotonic() == 5.0
+
+
+async def test_what_is_recorded_names_stage_phase_verdict_and_recipient() -> None:
+    txn = transaction(ALICE, CAROL)
+    judged = pipeline(says("message", {ALICE: NO}, "one"), says("message", LATER, "two"))
+
+    await settled(judged.message(txn, message(txn)))
+
+    assert [(d.stage, d.phase, d.verdict, d.recipient) for d in txn.decisions] == [
+        ("one", "message", NO, "alice@example.org"),
+        ("two", "message", LATER, ""),
+    ]
+
+
+async def test_what_was_held_is_recorded_under_the_stage_that_said_it() -> None:
+    txn = transaction()
+    judged = pipeline(says("mail", NO, "early"))
+    judged.mail(txn)
+
+    judged.rcpt(txn, ALICE)
+
+    assert [(d.stage, d.phase) for d in txn.decisions] == [("early", "mail"), ("early", "rcpt")]
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda *_: 1 / 0, later(None, broken)], ids=["at once", "later"]
+)
+async def test_a_failure_is_recorded_and_logged_under_its_stage_and_phase(
+    answer: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    txn = transaction(ALICE)
+
+    await settled(pipeline(says("message", answer, "odd")).message(txn, message(txn)))
+
+    assert [(d.stage, d.rule) for d in txn.decisions] == [("odd", "stage failed")]
+    assert "stage failed stage=odd phase=message" in caplog.text
+
+
+@virtual_time
+async def test_an_overrun_is_recorded_under_its_stage(caplog: pytest.LogCaptureFixture) -> None:
+    txn = transaction(ALICE)
+    stage = says("message", later(ACCEPT, asyncio.Event().wait), "slow")
+
+    await settled(pipeline(stage, budget=5.0).message(txn, message(txn)))
+
+    assert [d.stage for d in txn.decisions] == ["slow"]
+    assert "stage took too long stage=slow phase=message budget=5.0" in caplog.text
+
+
+def test_a_body_that_cannot_be_seen_is_logged_and_recorded_under_its_stage(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    txn = transaction(ALICE)
+    judged = pipeline(says("body", lambda *_: 1 / 0, "blind"))
+
+    judged.body(txn)
+    judged.message(txn, message(txn))
+
+    assert "stage failed stage=blind phase=body" in caplog.text
+    assert [d.stage for d in txn.decisions] == ["blind"]
+
+
+@pytest.mark.parametrize("phase", ["queue", "relay"])
+async def test_a_stage_that_spoils_a_message_is_named_in_the_log(
+    phase: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    txn = transaction(ALICE)
+    judged = pipeline(says(phase, lambda *_: 1 / 0, "odd"))
+
+    with pytest.raises(SpoolError, match=r"^stage odd failed$"):
+        await settled(
+            judged.queue(txn, message(txn))
+            if phase == "queue"
+            else judged.relay(message(txn), Hop("smtp", "x"))
+        )
+
+    assert f"stage failed stage=odd phase={phase}" in caplog.text

@@ -161,3 +161,26 @@ async def test_result_under_a_stale_token_is_dropped(caplog: pytest.LogCaptureFi
     assert again.token > of.token
     assert len(await world.rows()) == 1
     assert "somebody else holds the entry" in caplog.text
+
+
+async def test_a_delay_that_nobody_was_told_of_is_told_later() -> None:
+    world = QueueWorld()
+    of = await claimed(world)
+    world.clock.advance(5 * 3600)
+
+    await attempts(world, Silent).record(of, [_outcome(of, Action.DELAYED)], 0.0)
+
+    world.clock.advance(86400)
+    [again] = await world.store.claim(world.clock.now(), 1)
+    assert not again.delay_told
+
+
+async def test_a_failure_that_is_put_off_is_told_as_our_own_trouble() -> None:
+    world = QueueWorld()
+    of = await claimed(world)
+
+    await attempts(world, Silent).record(of, [_outcome(of, Action.FAILED)], 0.0)
+
+    attempt = world.journal.records[-1]
+    assert attempt["outcomes"][0]["reply"].startswith("451 4.3.0")
+    assert "mta" not in attempt["outcomes"][0]

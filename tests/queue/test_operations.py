@@ -8,7 +8,7 @@ import pytest
 
 from notqmail.mail.address import Address
 from notqmail.mail.entry import QueueFilter, QueueRow, Routed
-from notqmail.mail.envelope import Envelope, Notify, Recipient, Ret
+from notqmail.mail.envelope import Body, Envelope, Notify, Recipient, Ret
 from notqmail.mail.errors import AddressError
 from notqmail.mail.hop import Hop
 from notqmail.mail.message import Mark, Message, Octets
@@ -296,3 +296,63 @@ async def test_nonsense_is_answered_in_a_sentence(
 ) -> None:
     with pytest.raises(OperationError, match=complaint):
         await operations(QueueWorld()).table[op](args)
+
+
+@virtual_time
+async def test_show_names_every_fact_as_the_control_socket_does() -> None:
+    async with QueueWorld() as world:
+        world.wire.say("example.net", GREYLISTED)
+        draft = world.store.draft()
+        draft.write(CONTENT)
+        envelope = Envelope(
+            Address.parse(ALICE),
+            (Recipient(Address.parse(BOB)),),
+            "id 7",
+            Ret.FULL,
+            smtputf8=True,
+            body=Body.EIGHTBIT,
+        )
+        id = await world.intake.accept(draft, Message(envelope, draft.content()), None)
+        await settle_down()
+
+        shown = await ask(world, "queue_show", id=id)
+
+        [recipient] = shown.pop("recipients")
+        assert shown == {
+            "id": id,
+            "sender": ALICE,
+            "born": EPOCH,
+            "size": len(CONTENT),
+            "envid": "id 7",
+            "ret": "FULL",
+            "smtputf8": True,
+            "body": "8BITMIME",
+        }
+        assert recipient["due"] == EPOCH + 400
+        assert recipient["last_reply"].startswith("450 4.7.1")
+
+
+@virtual_time
+async def test_why_stops_at_its_limit_and_names_a_wrong_one() -> None:
+    async with QueueWorld() as world:
+        id = await deferred(world)
+        await ask(world, "queue_retry", id=id)
+        await settle_down()
+        assert len(await ask(world, "why", ref=id)) > 1
+
+        assert len(await ask(world, "why", ref=id, limit=1)) == 1
+        with pytest.raises(OperationError, match="'limit' is not a number"):
+            await ask(world, "why", ref=id, limit=0)
+
+
+@virtual_time
+async def test_what_was_done_to_the_queue_is_recorded_with_its_time() -> None:
+    async with QueueWorld() as world:
+        id = await deferred(world)
+        world.clock.jump(100)
+
+        await ask(world, "queue_hold", id=id)
+
+        [record] = [r for r in world.journal.records if r["kind"] == "operation"]
+        assert record["at"] == EPOCH + 100
+        assert record["ids"] == [id]
