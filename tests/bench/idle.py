@@ -7,7 +7,7 @@ for one client is what ends them.
 import itertools
 import resource
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -23,8 +23,12 @@ _SPARE = 500  # descriptors for everything else
 class Idle:
     """What is held open."""
 
-    count: int
+    sockets: Sequence[socket.socket]
     ended: str = ""  # why there are no more; empty when all were wanted
+
+    def count(self) -> int:
+        """How many the server has not closed or said anything more to, as one does that gives up waiting."""
+        return sum(map(_silent, self.sockets))
 
 
 def descriptors(wanted: int) -> None:
@@ -52,39 +56,49 @@ def held(
     descriptors(wanted)
     sources = itertools.cycle(SOURCES)
     with ExitStack() as stack:
-        count, ended = 0, ""
-        while count < wanted and not ended:
-            batch = min(_AT_ONCE, wanted - count)
+        sockets: list[socket.socket] = []
+        ended = ""
+        while len(sockets) < wanted and not ended:
+            batch = min(_AT_ONCE, wanted - len(sockets))
             opened, ended = _open(to, list(itertools.islice(sources, batch)), patience, stack)
-            count += opened
-            if not ended and count % 100 < _AT_ONCE:
+            sockets += opened
+            if not ended and len(sockets) % 100 < _AT_ONCE:
                 ended = enough()
-        if not count:
+        if not sockets:
             raise Failed(f"no connection could be held: {ended}")
-        yield Idle(count, ended)
+        yield Idle(sockets, ended)
 
 
-def _open(to: Endpoint, sources: list[str], patience: float, stack: ExitStack) -> tuple[int, str]:
-    """Open a few connections side by side; how many greeted and took EHLO, and what ended the others."""
-    wires = []
+def _open(
+    to: Endpoint, sources: list[str], patience: float, stack: ExitStack
+) -> tuple[list[socket.socket], str]:
+    """Open a few connections side by side; those that greeted and took EHLO, and what ended the others."""
+    greeted: list[socket.socket] = []
     try:
-        for source in sources:
-            plain = stack.enter_context(
-                socket.create_connection(to, patience, source_address=(source, 0))
-            )
-            wires.append(Wire(plain))
+        sockets = [
+            stack.enter_context(socket.create_connection(to, patience, source_address=(source, 0)))
+            for source in sources
+        ]
+        wires = list(map(Wire, sockets))
         for wire in wires:
             wire.expect("220")
-    except (OSError, Failed) as error:
-        return 0, str(error)
-    greeted = 0
-    for wire in wires:
-        try:
+        for wire, connection in zip(wires, sockets, strict=True):
             wire.ask("EHLO idle.example", "250")
-        except (OSError, Failed) as error:
-            return greeted, str(error)
-        greeted += 1
+            greeted.append(connection)
+    except (OSError, Failed) as error:
+        return greeted, str(error)
     return greeted, ""
+
+
+def _silent(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def memory_left() -> int:

@@ -7,6 +7,7 @@ import pytest
 from tests.bench import idle
 from tests.bench.peer import Failed, Unavailable
 from tests.bench.small_server import small_server
+from tests.support.waiting import wait_until
 
 
 def go_on() -> str:
@@ -15,7 +16,7 @@ def go_on() -> str:
 
 def test_as_many_are_held_as_are_wanted(tmp_path: Path) -> None:
     with small_server(tmp_path) as server, idle.held(server.address, 10, go_on) as held:
-        assert held.count == 10
+        assert held.count() == 10
         assert not held.ended
 
 
@@ -29,8 +30,14 @@ def test_a_server_that_takes_no_more_is_measured_with_those_it_has(tmp_path: Pat
         small_server(tmp_path, capacity=8) as server,
         idle.held(server.address, 40, go_on) as held,
     ):
-        assert held.count == 8
+        assert held.count() == 8
         assert held.ended == "the answer to the connection was '421 too many'"
+
+
+def test_one_that_the_server_has_given_up_is_not_counted(tmp_path: Path) -> None:
+    with small_server(tmp_path) as server, idle.held(server.address, 5, go_on) as held:
+        held.sockets[0].sendall(b"QUIT\r\n")  # as if it had been closed from over there
+        wait_until(lambda: held.count() == 4, 20, lambda: f"{held.count()} are left")
 
 
 def test_one_that_refuses_ehlo_ends_it(tmp_path: Path) -> None:
@@ -47,7 +54,7 @@ def test_it_stops_when_there_is_a_reason(tmp_path: Path) -> None:
         small_server(tmp_path) as server,
         idle.held(server.address, 400, lambda: "memory is short") as held,
     ):
-        assert held.count < 400
+        assert held.count() < 400
         assert held.ended == "memory is short"
 
 

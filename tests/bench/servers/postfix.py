@@ -77,7 +77,8 @@ class PostfixPeer:
     name: str = "Postfix"
     notes: str = (
         "durable, as it is by default; default_process_limit 200, no limits per client, in_flow_delay 0, destination "
-        "concurrency 100 (local 20); no log is written; no look-up of the client's name"
+        "concurrency 100 (local 20); no log is written; no look-up of the client's name; in W5 as many processes as "
+        "connections, smtpd_timeout 3600s; in W7 OpenDKIM and OpenDMARC as milters, policyd-spf as policy service"
     )
 
     def version(self) -> str:
@@ -131,6 +132,7 @@ def _settings(setup: Setup) -> dict[str, str]:
     settings = dict(_SETTINGS)
     if setup.connections:
         settings["default_process_limit"] = str(setup.connections + 200)
+        settings["smtpd_timeout"] = "3600s"  # to open thousands may take longer than its 300
     if setup.relay is not None:
         settings["relayhost"] = f"[{setup.relay.host}]:{setup.relay.port}"
     if setup.certificate is not None:

@@ -55,10 +55,13 @@ class W5:
             send()
         before = server.usage.memory()
         with idle.held(server.address, self.connections, _short_of_memory, patience) as held:
-            each = (server.usage.memory() - before) / held.count
+            count = held.count()
+            if not count:
+                raise Failed("it closed all idle connections before the last was open")
+            each = (server.usage.memory() - before) / count
             times = _served(send, self.transactions)
         more = {
-            "connections held": float(held.count),
+            "connections held": float(count),
             "KB per connection": each / 1024,
             "messages served": float(len(times)),
         }
