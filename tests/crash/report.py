@@ -58,8 +58,9 @@ def _counted(
 
 def plain(rows: Sequence[tuple[str, str]]) -> str:
     """The table for the terminal."""
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows).replace("**", "")
+    bare = [(name.replace("*", ""), value.replace("*", "")) for name, value in rows]
+    width = max(len(name) for name, _ in bare)
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in bare)
 
 
 def page(command: str, rows: Sequence[tuple[str, str]]) -> str:
