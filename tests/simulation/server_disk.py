@@ -36,7 +36,7 @@ def nobody_cares() -> None:
 class ServerDisk:
     """program.Disk, whatever `data_dir` says. `device` is the disk itself."""
 
-    troubles = ("full", "nearly full", "read-only", "slow")
+    troubles = ("full", "nearly full", "read-only", "slow", "failing")
 
     def __init__(
         self, clock: Clock, chance: random.Random, notes: Notes | None = None, root: Path = DATA
@@ -108,13 +108,16 @@ class ServerDisk:
                 device.read_only = True
             case "slow":
                 device.slow = 2.0
+            case "failing":
+                device.bad_syncs = 0.3
             case _:
                 raise ValueError(trouble)
 
     def recover(self) -> None:
         """The disk is well again."""
         device = self.device
-        device.room, device.read_only, device.slow = None, False, 0.0
+        device.room, device.read_only = None, False
+        device.slow = device.bad_syncs = 0.0
 
     def close(self) -> None:
         """The server is no more: let go of what it had open."""

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.simulation.connection import TCP_PATIENCE
 from tests.simulation.loop import Life, SimulatedLoop, simulate
-from tests.simulation.network import TCP_PATIENCE, Host
+from tests.simulation.network import Host
 from tests.support.clock import DeadlockError
 
 CLIENT, SERVER = "198.51.100.1", "192.0.2.1"
