@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from notqmail.app.server import Server
 from notqmail.app.world import Later
@@ -18,6 +18,7 @@ from notqmail.mail.message import Octets
 from notqmail.mail.outcome import Action, Outcome
 from notqmail.mail.reply import Reply
 from notqmail.ports import Clock, Transport
+from notqmail.store.sqlite import SqliteStore
 from tests.simulation.chance import Chance
 from tests.simulation.disk import Notes, SimulatedDisk
 from tests.simulation.program import Disk, Program, SimulatedWorld
@@ -44,6 +45,28 @@ class _UnsyncedDisk(ServerDisk):
 
 def _unsynced(clock: FakeClock, chance: Chance, trace: Trace) -> Disk:
     return _UnsyncedDisk(clock, chance.of("disk"))
+
+
+class _Timeless:
+    """A queue like another one, that never says when something will be due."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def next_due(self, skip: Sequence[str] = ()) -> float | None:
+        return None
+
+
+class _TimelessDisk(ServerDisk):
+    async def store(self, config: Config) -> SqliteStore:
+        return cast(SqliteStore, _Timeless(await super().store(config)))
+
+
+def _timeless(clock: FakeClock, chance: Chance, trace: Trace) -> Disk:
+    return _TimelessDisk(clock, chance.of("disk"))
 
 
 class _Wrapped:
@@ -191,6 +214,7 @@ BROKEN: Mapping[str, Bug] = {
     "says it relayed what it could not": Bug("lost:", make_program=_rewired(_pretending)),
     "alters what it delivers": Bug("altered:", make_program=_rewired(_altering)),
     "keeps local mail waiting for remote": Bug("late:", make_program=_rewired(_queueing)),
+    "forgets what is due later": Bug("starved:", make_disk=_timeless),
     "loses entries on the way to the manager": Bug(
         "the queue is not empty", make_program=_Forgetful
     ),

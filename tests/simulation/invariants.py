@@ -111,8 +111,8 @@ def once(found: Findings) -> Iterator[str]:
 def _too_many(found: Findings) -> Iterator[str]:
     """Nobody gets a letter under more queue ids than it was taken under, or may have been."""
     allowed: Counter[tuple[int, str]] = Counter()
-    taken: Acceptance | Doubt
-    for taken in (*found.ledger.acceptances, *found.ledger.doubts):
+    everything: list[Acceptance | Doubt] = [*found.ledger.acceptances, *found.ledger.doubts]
+    for taken in everything:
         for leaf in {leaf for recipient in taken.recipients for leaf in leaves(recipient)}:
             allowed[taken.letter.number, leaf] += 1
     ids: defaultdict[tuple[int, str], set[str]] = defaultdict(set)

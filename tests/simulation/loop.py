@@ -150,7 +150,7 @@ class SimulatedLoop(VirtualLoop):
 
     async def create_server(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
-    ) -> Any:  # type: ignore[override]
+    ) -> Any:
         """Listen on the host of this life: on the port, or on a socket of `Network.socket`."""
         sock = options.get("sock")
         if sock is not None:
@@ -164,7 +164,7 @@ class SimulatedLoop(VirtualLoop):
 
     async def create_connection(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
-    ) -> Any:  # type: ignore[override]
+    ) -> Any:
         """Connect, or take over what `sock_connect` has connected."""
         sock = options.get("sock")
         if sock is None:

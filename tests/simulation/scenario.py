@@ -22,6 +22,7 @@ from tests.simulation.plan import (
     MAILBOXES,
     PROVIDERS,
     SERVER,
+    Misfortune,
     Plan,
     Sending,
     make_plan,
@@ -178,10 +179,9 @@ class _Scenario:
         return self._verdict(empty)
 
     async def _carry_out(self) -> None:
-        due = [(s.at, 0, n, s) for n, s in enumerate(self.plan.sendings)]
-        due += [(m.at, 1, n, m) for n, m in enumerate(self.plan.misfortunes)]  # type: ignore[misc]
-        for at, _, _, what in sorted(due, key=lambda item: item[:3]):
-            await asyncio.sleep(max(0.0, at - self.loop.time()))
+        events: list[Sending | Misfortune] = [*self.plan.sendings, *self.plan.misfortunes]
+        for what in sorted(events, key=lambda event: event.at):
+            await asyncio.sleep(max(0.0, what.at - self.loop.time()))
             if isinstance(what, Sending):
                 self._send(what)
             else:
