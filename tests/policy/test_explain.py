@@ -1,5 +1,6 @@
 """`why` in plain words."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +89,45 @@ def test_nothing_moves_the_cursor_of_a_terminal(text: str) -> None:
 
     assert told.replace("\n", "").isprintable()
     assert told.count("\n") == 3
+
+
+def test_what_is_not_known_is_not_said() -> None:
+    record = records.refused()
+    record["decisions"] = [
+        {"stage": "s", "phase": "rcpt", "verdict": "odd", "rule": "", "inputs": {}}
+    ]
+    record = {k: v for k, v in record.items() if k not in ("name", "helo", "ip", "protocol")}
+
+    told = explain([{**record, "result": "odd"}])
+
+    assert "message 1QUEUEID [ref K7Q2M4XW] odd: 550 5.7.1 no\n" in told
+    assert "to nobody yet\n" in told
+    assert "received from an unknown address, in clear on listener mx, session S1\n" in told
+    assert "odd by stage s at rcpt\n" in told
+
+
+def test_a_connection_without_decisions_and_a_message_without_parent_are_told() -> None:
+    alone = {k: v for k, v in records.dropped().items() if k != "decisions"}
+    orphan = {k: v for k, v in records.bounced().items() if k != "parent"}
+
+    assert "by stage" not in explain([alone])
+    assert "made here (bounce)\n" in explain([orphan])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.0004, "0 ms"), (0.25, "250 ms"), (1.0, "1.0 s"), (2.25, "2.2 s")]
+)
+def test_a_span_is_told_in_the_unit_that_fits(seconds: float, told: str) -> None:
+    record = {**records.attempted(), "seconds": seconds, "hop": "smtp:[2001:db8::1]:25"}
+    record["outcomes"] = [{"to": "a@b", "action": "delayed", "reply": "451 later"}]
+
+    assert explain([record]).split("UTC  ")[1] == (
+        f"message 1QUEUEID: attempt 1 to smtp [2001:db8::1]:25, {told}\n"
+        "    a@b delayed: 451 later\n"
+    )
+
+
+def test_only_what_moves_a_cursor_is_replaced() -> None:
+    told = explain([{**records.accepted(), "reply": "250 J\x1brg\u00fc\u00df"}])
+
+    assert "250 J?rg\u00fc\u00df" in told

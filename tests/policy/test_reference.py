@@ -40,3 +40,13 @@ def test_a_restart_repeats_nothing() -> None:
     clock.advance(1.0)
 
     assert before.isdisjoint({make() for make in [References(clock.now)] for _ in range(100)})
+
+
+def test_two_thousand_references_in_a_second_do_not_run_ahead_of_the_clock() -> None:
+    clock = FakeClock()
+    busy = References(clock.now)
+    for _ in range(2000):
+        busy()
+    clock.advance(1.0)
+
+    assert busy() == References(clock.now)()

@@ -146,3 +146,31 @@ def test_after_a_line_too_long_every_line_is_read_again() -> None:
         Line(b"B"),
         Line(b"C"),
     ]
+
+
+def test_a_line_too_long_may_end_in_what_comes_before_the_next_reading() -> None:
+    reader = LineReader(16)
+    reader.feed(b"x" * 20)
+    assert reader.next() == TooLong()
+
+    reader.feed(b"\r\nA\r\n")
+
+    assert drain(reader) == [Line(b"A")]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"x\n"])
+def test_a_line_too_long_may_end_in_what_comes_after_it(end: bytes) -> None:
+    reader = LineReader(16)
+    reader.feed(b"x" * 20)
+    assert drain(reader) == [TooLong()]
+
+    reader.feed(end + b"A\r\n")
+
+    assert drain(reader) == [Line(b"A")]
+
+
+def test_a_line_too_long_is_not_read_again_from_the_end_of_the_one_before() -> None:
+    reader = LineReader(16)
+    reader.feed(b"A\r\n" + b"x" * 20)
+
+    assert [reader.next() for _ in range(3)] == [Line(b"A"), TooLong(), None]
