@@ -11,6 +11,8 @@ import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 def main() -> None:
     """Fuzz until libFuzzer ends the process."""
     name = sys.argv.pop(1)
+    # a merge starts itself again, by a shell, from what stands first
+    sys.argv[0] = f"{sys.executable} -m tests.fuzz.worker {name}"
     with atheris.instrument_imports(include=["notqmail"]):
         from tests.fuzz.targets import TARGETS
     atheris.Setup(sys.argv, TARGETS[name].run)
