@@ -143,7 +143,9 @@ class SimulatedFile:
         return SECTOR
 
     def xDeviceCharacteristics(self) -> int:
-        return 0
+        return (
+            apsw.SQLITE_IOCAP_POWERSAFE_OVERWRITE
+        )  # the default of os_unix.c: a torn write damages nothing beside it
 
 
 class _Seed(_QuietVfs):

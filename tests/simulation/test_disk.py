@@ -169,7 +169,11 @@ def test_a_full_disk_takes_what_fits_and_then_nothing_until_there_is_room() -> N
     disk.room = 2
 
     assert mount.write(inode, b"four", 3) == 2
-    for attempt in (lambda: mount.write(inode, b"x", 5), lambda: mount.create("/data/b")):
+    more: list[Callable[[], int]] = [
+        lambda: mount.write(inode, b"x", 5),
+        lambda: mount.create("/data/b"),
+    ]
+    for attempt in more:
         with pytest.raises(OSError, match="No space") as raised:
             attempt()
         assert raised.value.errno == errno.ENOSPC
