@@ -10,17 +10,17 @@ PAGE = ROOT / "docs" / "explanation" / "reliability.md"
 
 
 def write_record(ended: Sequence[Ran]) -> None:
-    """Write the table, whatever it says."""
-    marked.replace(PAGE, "fuzz", "\n".join(_lines(ended)))
+    """Write the table into the page, whatever it says."""
+    measured = f"Commit {machine.commit()}, {machine.day()}, {machine.machine()}."
+    marked.replace(PAGE, "fuzz", "\n".join([measured, "", *table(ended)]))
 
 
-def _lines(ended: Sequence[Ran]) -> list[str]:
+def table(ended: Sequence[Ran]) -> list[str]:
+    """Give what was found, and a row for each target."""
     broken = [ran.target.name for ran in ended if ran.broken]
     executions = sum(ran.progress.executions for ran in ended)
     minutes = sum(ran.seconds for ran in ended) / 60
     return [
-        f"Commit {machine.commit()}, {machine.day()}, {machine.machine()}.",
-        "",
         f"{len(ended)} targets, {minutes:.0f} minutes of fuzzing, {executions:,} executions: "
         + (f"broken: {', '.join(broken)}." if broken else "nothing was found."),
         "",
