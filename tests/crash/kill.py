@@ -10,9 +10,9 @@ from pathlib import Path
 from tests.crash.ledger import Account
 from tests.crash.world import World, world
 
-WINDOW = 4.0  # start-ups long: a quarter of the kills comes before the server is ready, the others in recovery and load
-SHORTEST, LONGEST = 2.0, 4.0  # seconds of the window
-LEAST = 0.1  # of the window is load before a graceful stop
+EARLY = 0.25  # of the kills come at some moment of the start, the others of the life after it
+LIFE = 2.0  # seconds after the start in which it is killed: recovery, and the load that has waited, then full load
+LEAST = 0.2  # seconds of load at least before a graceful stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,13 @@ async def run(plan: Plan, directory: Path, watch: Watch) -> Tally:
 
 @dataclass(slots=True)
 class _Killer:
+    """A run under way."""
+
     plan: Plan
     here: World
     moments: random.Random
     began: float = field(default_factory=time.monotonic)
-    window: float = SHORTEST
+    start_up: float = 1.0  # seconds that the latest start took
     kills: int = 0
     starting: int = 0
     stops: int = 0
@@ -71,7 +73,6 @@ class _Killer:
         return Tally(*counts, ledger.settled, seconds)
 
     async def run(self, watch: Watch) -> None:
-        await self._measure()
         await self.here.load()
         while self.clean and self.kills < self.plan.kills:
             if self.stops < self.kills // self.plan.graceful:
@@ -80,17 +81,18 @@ class _Killer:
                 await self._kill()
                 watch(self.tally())
 
-    async def _measure(self) -> None:
-        """Start it, see how long that takes on this machine now, and stop it."""
+    async def _start(self) -> None:
         began = time.monotonic()
         await self.here.start()
-        start_up = time.monotonic() - began
-        self.window = min(max(SHORTEST, WINDOW * start_up), LONGEST)
-        await self.here.stop()
+        self.start_up = time.monotonic() - began
 
     async def _kill(self) -> None:
-        await self.here.launch()
-        await asyncio.sleep(self.moments.uniform(0, self.window))
+        if self.moments.random() < EARLY:
+            await self.here.launch()
+            await asyncio.sleep(self.moments.uniform(0, self.start_up))
+        else:
+            await self._start()
+            await asyncio.sleep(self.moments.uniform(0, LIFE))
         self.starting += not self.here.server.ready
         await self.here.kill()
         self.kills += 1
@@ -99,8 +101,8 @@ class _Killer:
 
     async def _stop(self) -> None:
         """SIGTERM under load: it must end in good order."""
-        await self.here.start()
-        await asyncio.sleep(self.moments.uniform(LEAST, 1) * self.window)
+        await self._start()
+        await asyncio.sleep(self.moments.uniform(LEAST, LIFE))
         await self.here.stop()
         self.stops += 1
 
