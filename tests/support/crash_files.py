@@ -1,16 +1,15 @@
-"""File operations recorded, and the disk a power failure at some point of them leaves behind.
-
-The model is the harshest that fsync(2) allows. A file's octets survive from its fsync on; a name survives from the
-fsync of its directory on; whatever has not been fsynced survives or not, each operation for itself, in any order.
-"""
+"""The file operations of local delivery recorded, and the disk a power failure at some point of them leaves behind, by
+the model of tests/support/disk.py."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from notqmail.delivery.files import Files
+from tests.support.disk import ROOT, Disk, Event, Name, Sync, Write
 
 
 @dataclass(frozen=True)
@@ -87,42 +86,39 @@ class RecordedFiles(Files):
 
 def after_crash(ops: Sequence[Op], root: Path, survives: Survives) -> dict[str, bytes]:
     """Give the files that are found below `root` after a power failure behind the last of `ops`."""
-    directories, files, octets = {str(root)}, dict[str, int](), dict[int, bytes]()
-
-    def kept(index: int, op: Op, path: str, node: int = -1) -> bool:
-        synced = any(
-            later.kind == "fsync" and (later.path == path if node < 0 else later.node == node)
-            for later in ops[index + 1 :]
-        )
-        return synced or survives(index, op)
-
+    disk, inodes = Disk(), {str(root): ROOT}
+    sizes: Counter[int] = Counter()
+    origin: dict[int, int] = {}  # which operation a change belongs to
+    changes: list[Event] = []  # kept, so that they can be told apart by their identity
     for index, op in enumerate(ops):
-        parent = str(Path(op.path).parent)
-        if op.kind == "write" and kept(index, op, op.path, op.node):
-            octets[op.node] = octets.get(op.node, b"") + op.data
-        elif op.kind == "mkdir" and kept(index, op, parent):
-            directories.add(op.path)
-        elif op.kind == "create" and kept(index, op, parent):
-            files[op.path] = op.node
-        elif op.kind == "unlink" and kept(index, op, parent):
-            files.pop(op.path, None)
-        elif op.kind == "rename":
-            node = _node(ops[:index], op.path)
-            if kept(index, op, str(Path(op.to).parent)):
-                files[op.to] = node
-            if kept(index, op, parent):
-                files.pop(op.path, None)
-    return {
-        path: octets.get(node, b"")
-        for path, node in files.items()
-        if all(str(above) in directories for above in _above(path, root))
-    }
+        for event in _events(op, inodes, sizes):
+            changes.append(event)
+            origin[id(event)] = index
+            disk.apply(event)
+    survived = [c for c in disk.pending if survives(at := origin[id(c)], ops[at])]
+    found = disk.after_crash(survived)
+    return {f"{root}/{path}": octets for path, octets in found.items() if octets is not None}
 
 
-def _node(earlier: Sequence[Op], path: str) -> int:
-    """Which file has this name now."""
-    return next(op.node for op in reversed(earlier) if op.kind == "create" and op.path == path)
-
-
-def _above(path: str, root: Path) -> list[Path]:
-    return [p for p in Path(path).parents if p == root or root in p.parents]
+def _events(op: Op, inodes: dict[str, int], sizes: Counter[int]) -> Iterator[Event]:
+    """Say it in the words of the disk model. `inodes` is what each path means now."""
+    above, _, name = op.path.rpartition("/")
+    match op.kind:
+        case "write":
+            yield Write(op.node, sizes[op.node], op.data)
+            sizes[op.node] += len(op.data)
+        case "fsync":
+            yield Sync(op.node or inodes[op.path], op.path)
+        case "mkdir":
+            inodes[op.path] = -len(inodes)  # files have positive numbers
+            yield Name(inodes[above], name, inodes[op.path], is_directory=True)
+        case "create":
+            inodes[op.path] = op.node
+            yield Name(inodes[above], name, op.node)
+        case "unlink":
+            yield Name(inodes[above], name, None)
+        case "rename":
+            there, _, new = op.to.rpartition("/")
+            inodes[op.to] = inodes.pop(op.path)
+            yield Name(inodes[there], new, inodes[op.to])
+            yield Name(inodes[above], name, None)
