@@ -116,13 +116,9 @@ def _record(lines: Sequence[baseline.Line], counts: Counts, directory: Path) -> 
 def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
-    for program in ("valgrind", "callgrind_annotate"):
-        if shutil.which(program) is None:
-            print(
-                f"scripts/cost: {program} is not installed: apt-get install valgrind",
-                file=sys.stderr,
-            )
-            return 2
+    if shutil.which("valgrind") is None:
+        print("scripts/cost: valgrind is not installed: apt-get install valgrind", file=sys.stderr)
+        return 2
     try:
         with tempfile.TemporaryDirectory(prefix="notqmail-cost-", dir=in_memory()) as name:
             if arguments.profile:

@@ -11,12 +11,11 @@ import io
 import logging
 import pstats
 import re
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,12 +25,13 @@ import uvloop
 from notqmail import log
 from tests.bench.cost.counted import TIMES
 from tests.bench.cost.shape import Shape
-from tests.bench.cost.valgrind import CountError, dump
+from tests.bench.cost.valgrind import dump
 from tests.support.programs import ROOT
 
 MESSAGES = 20  # times as many as are counted
 TOP = 10
-_FUNCTION = re.compile(r"^\s*([0-9,]+) \(\s*([0-9.]+)%\)\s+(?:\S*:)?(\S+)")
+_NAMED = re.compile(r"(?P<kind>c?fn)=\((?P<number>[0-9]+)\)(?: (?P<name>\S.*))?")
+_COST = re.compile(r"(?:0x[0-9a-f]+|[+-]?[0-9]+|\*) ([0-9]+)$")
 
 
 class Share(NamedTuple):
@@ -63,8 +63,6 @@ async def _work(shape: Shape, directory: Path, profiles: list[cProfile.Profile])
     async with shape.open(directory) as work:
         output = log.setup(stream=io.StringIO())
         await work(shape.messages)
-        for profile in profiles:
-            profile.clear()
         here = cProfile.Profile(time.thread_time)
         profiles.append(here)
         here.enable()
@@ -105,15 +103,29 @@ def _named(file: str, line: int, name: str) -> str:
 
 def c_functions(shape: Shape, directory: Path) -> Sequence[Share]:
     """The C functions with most instructions of their own, of what `count` has left in `directory`."""
-    command = [
-        "callgrind_annotate",
-        "--inclusive=no",
-        "--threshold=100",
-        str(dump(directory, f"{shape.name}/{TIMES}")),
-    ]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise CountError(f"callgrind_annotate failed: {ran.stderr.strip()[-200:]}")
-    found = [_FUNCTION.match(line) for line in ran.stdout.splitlines()]
-    shares = [Share(float(m[2]) / 100, m[3]) for m in found if m and m[3] != "PROGRAM"]
-    return shares[:TOP]
+    with dump(directory, f"{shape.name}/{TIMES}").open(encoding="utf-8", errors="replace") as lines:
+        own = own_costs(lines)
+    whole = sum(own.values())
+    ordered = sorted(own, key=lambda function: -own[function])
+    return [Share(own[function] / whole, function) for function in ordered[:TOP]]
+
+
+def own_costs(lines: Iterable[str]) -> Mapping[str, int]:
+    """Instructions by function, without those of what it calls, in callgrind's format: `fn=(7) name` opens a function
+    and names its number (later `fn=(7)`), `POSITION COST` is its own, and the line after `calls=` is the callee's."""
+    names: dict[str, str] = {}
+    own: dict[str, int] = {}
+    at, called = "", False
+    for line in lines:
+        if match := _NAMED.match(line):
+            if match["name"]:
+                names[match["number"]] = match["name"]
+            if match["kind"] == "fn":
+                at = names[match["number"]].partition("'")[0]  # 'n is the depth of a recursion
+        elif line.startswith("calls="):
+            called = True
+        elif cost := _COST.match(line):
+            if not called:
+                own[at] = own.get(at, 0) + int(cost[1])
+            called = False
+    return own
