@@ -13,6 +13,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from notqmail.config import Seconds
+from notqmail.mail.errors import NotqmailError
+from notqmail.queue.operations import Action
 from tests.simulation.chance import spread
 from tests.simulation.client import Client
 from tests.simulation.disk import Crash
@@ -146,7 +148,8 @@ class Chaos:
         """An orderly stop, and a start later."""
         async with self._serving:
             with self._disturbing():
-                await self._program.stop()
+                in_a_hurry = self._random.random() < 0.3
+                await self._program.stop(self._random.random() if in_a_hurry else None)
                 self._ledger.interruptions.append(self._loop.time())
                 await self._last(misfortune.seconds)
                 await self._start()
@@ -164,6 +167,34 @@ class Chaos:
             program.config = replace(program.config, listen=changed)
             adopting = program.life.start(program.server.adopt(program.config))
             await asyncio.wait([adopting])
+
+    async def hold(self, misfortune: Misfortune) -> None:
+        """A postmaster holds all that waits, and lets it go later."""
+        with self._disturbing(after=60):
+            await self._operate("hold")
+            await self._last(misfortune.seconds)
+            while not await self._operate("release"):
+                await asyncio.sleep(30)
+
+    async def retry(self, misfortune: Misfortune) -> None:
+        """A postmaster is impatient."""
+        for _ in range(self._random.randint(1, 20)):
+            await self._operate("retry")
+            await asyncio.sleep(self._random.random() * 10)
+
+    async def _operate(self, action: Action) -> bool:
+        """Act on the whole queue; False when that was not done, or nobody knows."""
+        program = self._program
+        if program.server is None or program.life is None:
+            return False
+        acting = program.life.start(program.server.operations.edit(action, {"all": True}))
+        await asyncio.wait([acting])
+        if acting.cancelled():
+            return False
+        error = acting.exception()
+        if error is not None and not isinstance(error, NotqmailError):
+            raise error
+        return error is None
 
     async def clock_jump(self, misfortune: Misfortune) -> None:
         """Somebody sets the wall clock."""
@@ -249,6 +280,8 @@ CHAOS: Mapping[str, Callable[[Chaos, Misfortune], Coroutine[Any, Any, None]]] = 
     "crash loop": Chaos.crash_loop,
     "restart": Chaos.restart,
     "reload": Chaos.reload,
+    "hold": Chaos.hold,
+    "retry": Chaos.retry,
     "clock jump": Chaos.clock_jump,
     "disk crash": Chaos.disk_crash,
     "bad disk": Chaos.bad_disk,

@@ -155,6 +155,9 @@ class MemoryDisk:
         """There is room again."""
         self.queue.full = self.mailboxes.full = False
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def mail(self) -> Mapping[str, Sequence[bytes]]:
         """What lies in each mailbox."""
         found: dict[str, list[bytes]] = {}

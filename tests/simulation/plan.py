@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from notqmail.config import Config, Domain, Limits, Listen, Outbound, Queue, Seconds
+from notqmail.config import Config, Domain, Limits, Listen, Outbound, Queue, Seconds, Size
 from tests.simulation.chance import Chance, spread
 from tests.simulation.ledger import Letter
 
@@ -101,6 +101,7 @@ def _config(draw: random.Random) -> Config:
         lifetime=Seconds(days * 86400),
         bounce_lifetime=Seconds(max(0.3, days / 3) * 86400),
         delay_notice=Seconds(draw.choice((0, 3600, 4 * 3600))),
+        inline=Size(draw.choice((500, 65536))),
         active=draw.choice((10, 20)) if small else 2000,
         local_concurrency=draw.choice((1, 2)) if small else 100,
         remote_concurrency=draw.choice((2, 5)) if small else 100,
@@ -161,7 +162,7 @@ def _letter(draw: random.Random, number: int, program: bool) -> Letter:
     unknown = [f"nobody@{HOME}", "x@elsewhere.example"]
     choices = [*known, *outside, *odd] if program else [*known, *known, *unknown]
     many = draw.choice((1, 1, 1, 2, 3, 8))
-    recipients = tuple(dict.fromkeys(draw.choice(choices) for _ in range(many)))
+    recipients = tuple(dict.fromkeys(_spelled(draw, draw.choice(choices)) for _ in range(many)))
     size = int(spread(draw, 10, 300_000 if draw.random() < 0.1 else 3000))
     return Letter(
         number,
@@ -170,6 +171,11 @@ def _letter(draw: random.Random, number: int, program: bool) -> Letter:
         _content(draw, number, sender, size),
         requiretls=not program and draw.random() < 0.05,
     )
+
+
+def _spelled(draw: random.Random, recipient: str) -> str:
+    """Sometimes people shout."""
+    return recipient.upper() if recipient.endswith(HOME) and draw.random() < 0.1 else recipient
 
 
 def _content(draw: random.Random, number: int, sender: str, size: int) -> bytes:
@@ -197,6 +203,7 @@ _LENGTHS: Mapping[str, tuple[float, float]] = {
     "dns fault": (10, 86400),
     "disk crash": (0.5, 600),
     "bad disk": (10, 7200),
+    "hold": (10, 86400),
 }
 
 

@@ -57,6 +57,9 @@ class Disk(Protocol):
     def troubles(self) -> Sequence[str]:
         """What can be wrong with this disk."""
 
+    def close(self) -> None:
+        """The run is over."""
+
     def mail(self) -> Mapping[str, Sequence[bytes]]:
         """What lies in each mailbox: address to the octets of its messages."""
 
@@ -169,16 +172,22 @@ class Program:
         await server.start(sockets)
         return server
 
-    async def stop(self) -> None:
-        """Stop it as the service manager does."""
+    async def stop(self, hurry: float | None = None) -> None:
+        """Stop it as the service manager does; after `hurry` seconds with the second signal."""
         if self.server is None or self.life is None:
             return
         server, self.server = self.server, None
         self._loop.trace.note("server", "stopping")
         stopping = self.life.start(server.stop())
+        if hurry is not None:
+            await asyncio.wait([stopping], timeout=hurry)
+            self.life.context.copy().run(server.hurry)
         _, late = await asyncio.wait([stopping], timeout=PATIENCE)
         if late:
             raise AssertionError(f"the server did not stop within {PATIENCE:.0f} s")
+        if self.dead.is_set():  # killed in the middle of it
+            await self.life.end()
+            return
         stopping.result()
         self.left_over = [task.get_name() for task in self.life.tasks]
         self._loop.trace.note("server", "stopped")

@@ -176,7 +176,10 @@ class _Scenario:
             await client.life.end()
         for peer in self.peers:
             await peer.stop()
-        return self._verdict(empty)
+        try:
+            return self._verdict(empty)
+        finally:
+            self.disk.close()
 
     async def _carry_out(self) -> None:
         events: list[Sending | Misfortune] = [*self.plan.sendings, *self.plan.misfortunes]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from tests.simulation.disk import DeadError
 from tests.simulation.loop import LIFE
 from tests.simulation.trace import Trace
 
@@ -40,6 +41,8 @@ def watching(
 
     def on_exception(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
+        if str(DeadError()) in str(error):
+            return  # nobody was left to hear it
         complaints.append(f"reached the event loop: {context['message']}: {error!r}")
 
     log = logging.getLogger("notqmail")
