@@ -501,3 +501,66 @@ async def test_a_handler_cannot_open_a_relay() -> None:
     verdict = await settled(pipeline(answers("250 OK")).rcpt(transaction(), stranger))
 
     assert isinstance(verdict, Reject)
+
+
+# what is told exactly
+
+
+@pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
+async def test_every_hook_has_an_envelope_that_knows_smtputf8(command: str) -> None:
+    seen = []
+
+    async def hook(self: object, server: Any, known: Any, envelope: Any, *_: object) -> str:
+        seen.append(envelope.smtp_utf8)
+        return "250 OK"
+
+    judge = stage(type("Sees", (), {f"handle_{command}": hook})())
+    txn = transaction(ALICE, within=session(esmtp=True), smtputf8=True)
+
+    match command:
+        case "EHLO":
+            await settled(judge.on_helo(txn.session))
+        case "MAIL":
+            await settled(judge.on_mail(txn))
+        case "RCPT":
+            await settled(judge.on_rcpt(txn, ALICE))
+        case _:
+            await settled(judge.on_message(txn, message(txn)))
+
+    assert seen == [command != "EHLO"]
+
+
+@pytest.mark.parametrize(("octets", "accepted"), [(1000, True), (1001, False)])
+async def test_a_message_of_exactly_the_limit_is_shown(octets: int, accepted: bool) -> None:
+    txn = transaction(ALICE)
+
+    verdict = await settled(answers("250 OK", "DATA").on_message(txn, message(txn, b"x" * octets)))
+
+    expected = Reject(TOO_LARGE, "size for the handler", {"size": octets})
+    assert verdict == (ACCEPT if accepted else expected)
+
+
+def test_lines_of_a_reply_may_end_and_not_begin_in_line_ends() -> None:
+    assert parse_answer("550 no\r\n\n") == Reply(550, "5.0.0", "no")
+    assert parse_answer("\r\n550 no") is None
+    assert parse_answer("550 no ") == Reply(550, "5.0.0", "no ")
+
+
+def test_a_wrong_handler_is_named_with_what_to_do() -> None:
+    class Greedy:
+        async def handle_EHLO(self, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> str:
+            return "250 OK"
+
+    with pytest.raises(ConfigError) as odd:
+        AiosmtpdHandler(Greedy(), SERVER, "house")
+    with pytest.raises(ConfigError) as empty:
+        AiosmtpdHandler(object(), SERVER, "house")
+
+    assert (odd.value.where, empty.value.where) == ("stage house", "stage house")
+    assert odd.value.remedy == "it is given 4, or 5 with the lines of the reply"
+
+
+async def test_what_is_no_reply_is_shown_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    await settled(answers("nonsense").on_rcpt(transaction(), ALICE))
+
+    assert "hook=handle_RCPT said='nonsense'" in caplog.text

@@ -84,3 +84,16 @@ def test_waits_only_grow() -> None:
     waits = [later - earlier for earlier, later in pairwise(ages)]
 
     assert waits == sorted(waits)
+
+
+def test_an_attempt_that_ends_at_its_deadline_is_not_followed_at_once() -> None:
+    assert next_retry(BORN, BORN + 400, deadline=BORN + 400) == BORN + 1600
+
+
+def test_a_remote_first_attempt_is_meant_where_nothing_is_said() -> None:
+    assert next_retry(BORN, BORN) == next_retry(BORN, BORN, local=False)
+    assert next_retry(BORN, BORN, steps=[5.0, 60.0]) == BORN + 5
+
+
+def test_a_retry_is_never_sooner_than_in_a_second() -> None:
+    assert next_retry(BORN, BORN, steps=[0.0]) == BORN + 1
