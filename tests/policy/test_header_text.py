@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notqmail.mail.errors import SpoolError
 from notqmail.mail.header import MAX_HEADER, split_header
 from notqmail.mail.message import Message
 from notqmail.policy.header_text import HeaderText, ReadHeader, message_id
 from notqmail.policy.transaction import Transaction
+from notqmail.policy.verdict import Defer
 from tests.support.policy import ALICE, message, settled, transaction
 
 HEADER = b"Subject: a\r\n folded\r\nX-One: 1\r\nx-one:2\r\nMessage-ID: <1@example.net>\r\n"
@@ -69,6 +71,21 @@ async def test_a_header_without_end_is_read_to_the_bound() -> None:
 
     assert len(await octets(content)) == MAX_HEADER
     assert content.read == MAX_HEADER
+
+
+async def test_a_disk_that_does_not_give_the_header_defers_the_message() -> None:
+    class Full(OnDisk):
+        async def chunks(self) -> AsyncIterator[bytes]:
+            yield HEADER[:10]
+            raise SpoolError("no space left on device", full=True)
+
+    txn = transaction(ALICE)
+
+    said = await settled(ReadHeader().on_message(txn, Message(txn.envelope, Full(HEADER, step=1))))
+
+    assert isinstance(said, Defer)
+    assert str(said.reply).startswith("452 4.3.1")
+    assert txn.evidence.get(HeaderText) == HeaderText(HEADER[:10])  # the next stage relies on it
 
 
 async def test_a_short_message_on_disk_may_be_all_header() -> None:

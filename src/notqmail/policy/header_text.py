@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from notqmail.mail.errors import SpoolError
 from notqmail.mail.header import END, MAX_HEADER, header_end
 from notqmail.mail.message import Content, Message
 from notqmail.policy.transaction import Transaction
-from notqmail.policy.verdict import ACCEPT, Verdict
+from notqmail.policy.verdict import ACCEPT, Defer, Verdict
+from notqmail.smtp.content import spool_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class HeaderText:
 
 @dataclass(frozen=True, slots=True)
 class ReadHeader:
-    """Finds the header for the stages after it; decides nothing."""
+    """Finds the header for the stages after it; decides nothing, unless the disk does not give it."""
 
     gives: ClassVar[tuple[type, ...]] = (HeaderText,)
 
@@ -52,10 +54,14 @@ class ReadHeader:
 
     async def _read(self, txn: Transaction, content: Content) -> Verdict:
         read = b""
-        async for chunk in content.chunks():
-            read += chunk
-            if END in read or len(read) >= MAX_HEADER:
-                break
+        try:
+            async for chunk in content.chunks():
+                read += chunk
+                if END in read or len(read) >= MAX_HEADER:
+                    break
+        except SpoolError as error:  # the disk's trouble, not this stage's; those after it have something to look at
+            self._found(txn, read)
+            return Defer(spool_reply(error), "store")
         return self._found(txn, read)
 
     def _found(self, txn: Transaction, data: bytes) -> Verdict:
