@@ -289,3 +289,67 @@ def test_success_and_refusal_show_that_a_destination_lives() -> None:
 def test_failure_that_nobody_spoke_of_says_nothing() -> None:
     assert feedback_of(outcomes(entry(), Action.FAILED, GONE, "")) is Feedback.NOTHING
     assert feedback_of(delayed(entry(), BROKEN, BORN)) is Feedback.NOTHING
+
+
+# -- nothing is lost among several recipients ---------------------------------------------------------------------
+
+
+def test_a_failure_is_told_behind_a_delay_that_is_not() -> None:
+    of = entry(recipient("bob"), recipient("carol"))
+    waiting, failed = (
+        Outcome(of.recipients[0], Action.DELAYED, BUSY, "mx", BORN),
+        Outcome(of.recipients[1], Action.FAILED, GONE, "mx", BORN),
+    )
+
+    conclusion = conclude(of, [waiting, failed], BORN, Queue(), POSTMASTER)
+
+    [notice] = conclusion.notices
+    assert (notice.kind, notice.to, notice.outcomes) == (
+        Kind.FAILURE,
+        Recipient(SENDER),
+        (failed,),
+    )
+    assert conclusion.next_due == BORN + 400
+
+
+def test_a_double_bounce_tells_what_failed_and_asks_for_no_report() -> None:
+    of = entry(sender=None)
+    [failed] = outcomes(of, Action.FAILED, GONE)
+
+    [notice] = conclude(of, [failed], BORN, Queue(), POSTMASTER).notices
+
+    assert notice.outcomes == (failed,)
+    assert notice.to == Recipient(POSTMASTER, Notify.NEVER)
+
+
+def test_after_the_delay_was_told_the_schedule_counts_again() -> None:
+    ago = 4 * HOUR
+
+    for told_before in (False, True):
+        conclusion = after(entry(told=told_before), Action.DELAYED, ago)
+        assert conclusion.next_due == BORN + 140**2
+
+
+def test_a_forgotten_recipient_is_delayed_by_our_own_fault_now() -> None:
+    of = entry(recipient("bob"), recipient("carol"))
+    [_, carol] = outcomes(of, Action.RELAYED, OK)
+
+    bob, last = complete(of, [carol], BORN + 5)
+
+    assert bob == Outcome(of.recipients[0], Action.DELAYED, BROKEN, "", BORN + 5)
+    assert last is carol
+
+
+def test_outcomes_in_order_are_the_very_ones() -> None:
+    of = entry(recipient("bob"), recipient("bob"))
+    first, second = outcomes(of, Action.RELAYED, OK)[0], outcomes(of, Action.FAILED, GONE)[1]
+
+    assert complete(of, [first, second], BORN) == (first, second)
+
+
+def test_an_entry_that_could_not_be_tried_delays_each_recipient_at_that_moment() -> None:
+    of = entry(recipient("bob"), recipient("carol"))
+
+    assert delayed(of, BUSY, BORN + 7) == tuple(
+        Outcome(each, Action.DELAYED, BUSY, "", BORN + 7) for each in of.recipients
+    )

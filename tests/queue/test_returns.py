@@ -120,3 +120,16 @@ async def test_what_somebody_else_holds_by_now_is_let_go(caplog: pytest.LogCaptu
 
 async def _rows(world: World) -> Any:
     return await world.store.find(QueueFilter())
+
+
+async def test_what_is_given_back_in_turns_is_all_given_back() -> None:
+    world = World()
+    for id in ("M1", "M2"):
+        world.returns.overflow([await world.claimed(id)])
+    for id in ("M3", "M4"):
+        world.returns.park(world.dead(EPOCH + 300), [await world.claimed(id)])
+
+    await world.returns.flush()
+
+    assert len(await world.store.claim(EPOCH, 10)) == 2
+    assert len(await world.store.claim(EPOCH + 300, 10)) == 2
