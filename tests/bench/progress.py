@@ -32,8 +32,8 @@ class Progress:
             f"[{self._done:{digits}}/{self.total}] round {round_} {workload:<8}{server:<11}"
         )
 
-    def end(self, outcome: Outcome, left: list[tuple[str, str]]) -> None:
-        """Say how it went; `left` are the workloads and servers still to come."""
+    def end(self, outcome: Outcome, unit: str, left: list[tuple[str, str]]) -> None:
+        """Say how it went; `unit` is the rate's, `left` are the workloads and servers still to come."""
         assert self._first is not None
         spent = self._spent.setdefault((outcome.workload, outcome.server), [])
         spent.append(self.now() - self._began)
@@ -41,7 +41,7 @@ class Progress:
         self.total = self._done + len(left)
         if left:
             times += f", about {_clock(self._estimate(left))} left"
-        self._write(f"{_figures(outcome)}  {times}\n")
+        self._write(f"{_figures(outcome, unit)}  {times}\n")
 
     def _estimate(self, left: list[tuple[str, str]]) -> float:
         """What is known of a pair, else the mean of all."""
@@ -54,20 +54,20 @@ class Progress:
         self.to.flush()
 
 
-def _figures(outcome: Outcome) -> str:
+def _figures(outcome: Outcome, unit: str) -> str:
     figures = outcome.figures
     if figures is None:
         return (
             f"failed: {outcome.failure}" if outcome.failure else f"not measured: {outcome.absence}"
         )
-    units = (
-        (rate(figures), "/s", 0, 9),
-        (cpu(figures), " ms", 2, 10),
-        (memory(figures), " MB", 0, 10),
+    cells = (
+        (rate(figures), unit, 0, 17),
+        (cpu(figures), "ms", 2, 10),
+        (memory(figures), "MB", 0, 10),
     )
     return "".join(
-        f"{'' if number is None else f'{number:,.{digits}f}{unit}':>{width}}"
-        for number, unit, digits, width in units
+        f"{'' if number is None else f'{number:,.{digits}f} {name}':>{width}}"
+        for number, name, digits, width in cells
     )
 
 

@@ -125,7 +125,7 @@ def measure(planned: Iterable[Turn], disk: Path, results: Results, to: TextIO) -
         results.outcomes.append(outcome)
         if outcome.figures is None:
             left = [each for each in left if each.pair != turn.pair]
-        progress.end(outcome, [each.pair for each in left])
+        progress.end(outcome, turn.workload.unit, [each.pair for each in left])
 
 
 def _measured(turn: Turn, disk: Path) -> Outcome:
