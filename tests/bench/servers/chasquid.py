@@ -29,6 +29,13 @@ mail_delivery_agent_bin: "{writer}"
 mail_delivery_agent_args: "{mail}/%to_user%"
 """
 
+_FULL = "its queue holds 200 messages and it refuses the next"
+_LACKS = {
+    "W6": _FULL,
+    "W6-200k": _FULL,
+    "W7": "SPF, DKIM and DMARC are compared with Postfix alone",
+}
+
 
 class Chasquid:
     """See peer.Peer."""
@@ -47,7 +54,7 @@ class Chasquid:
 
     def lacks(self, workload: str) -> str:
         """See peer.Peer."""
-        return "its queue holds 200 messages and it refuses the next" if workload == "W6" else ""
+        return _LACKS.get(workload, "")
 
     @contextmanager
     def running(self, setup: Setup) -> Iterator[daemon.Daemon]:

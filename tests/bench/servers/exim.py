@@ -74,6 +74,8 @@ relay:
   transport = smtp
 """
 
+_LACKS = {"W7": "SPF, DKIM and DMARC are compared with Postfix alone"}
+
 
 class Exim:
     """See peer.Peer."""
@@ -90,7 +92,7 @@ class Exim:
 
     def lacks(self, workload: str) -> str:
         """See peer.Peer."""
-        return ""
+        return _LACKS.get(workload, "")
 
     @contextmanager
     def running(self, setup: Setup) -> Iterator[daemon.Daemon]:
