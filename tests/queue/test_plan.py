@@ -453,3 +453,91 @@ def test_nothing_that_can_run_is_left_waiting(slots: int) -> None:
         fill(bounds, f"smtp:d{number}", 3)
 
     assert len(start(bounds)) == slots
+
+
+# -- nothing is forgotten, nobody is passed over ------------------------------------------------------------------
+
+
+def test_what_is_not_taken_out_by_its_id_still_waits() -> None:
+    bounds = plan()
+    lane = fill(bounds, "local:a@example.org", 4)
+
+    taken = bounds.take_ids(frozenset({"M1", "M3", "M9"}))
+
+    assert [each.id for each in taken] == ["M1", "M3"]
+    assert [each.id for each in lane.waiting] == ["M0", "M2"]
+    assert bounds.count == 2
+
+
+def test_a_lane_at_its_limit_does_not_stop_the_lanes_behind_it() -> None:
+    bounds = plan(local=4)
+    fill(bounds, "local:a@example.org", 1)
+    full = fill(bounds, "local:b@example.org", 1)
+    fill(bounds, "local:c@example.org", 1)
+    full.running = full.limit
+
+    assert [job.entry.hop.nexthop for job in start(bounds, remote=False)] == [
+        "a@example.org",
+        "c@example.org",
+    ]
+
+
+def test_every_slot_is_freed_once_by_each_that_is_done() -> None:
+    bounds = plan(local=10)
+    for mailbox in "abc":
+        fill(bounds, f"local:{mailbox}@example.org", 1)
+    pool = bounds.pools[False]
+    jobs = start(bounds, remote=False)
+
+    counts = [pool.running]
+    for job in jobs:
+        bounds.done(job, NOW)
+        counts.append(pool.running)
+
+    assert counts == [3, 2, 1, 0]
+
+
+def test_a_destination_with_its_share_is_skipped_and_one_with_less_is_not() -> None:
+    bounds = plan(active=16)  # 12 may be claimed
+    fill(bounds, "local:a@example.org", 4)
+    fill(bounds, "local:b@example.org", 3)
+
+    assert bounds.room() == 5
+    assert bounds.skip() == []
+    fill(bounds, "local:a@example.org", 1)
+    assert bounds.room() == 4
+    assert bounds.skip() == ["local:a@example.org"]
+    assert bounds.admits(Hop.of("local:b@example.org"))
+
+
+def test_a_destination_may_not_hold_more_than_what_is_left() -> None:
+    bounds = plan(active=10)
+    for count, admitted in ((4, True), (1, False)):
+        fill(bounds, "local:a@example.org", count)
+        assert bounds.admits(Hop.of("local:a@example.org")) is admitted
+
+
+def test_a_dead_lane_takes_no_job_that_joins_it() -> None:
+    bounds = plan()
+    fill(bounds, "smtp:a.example", 1)
+    start(bounds)
+    real = bounds.lane(Hop.of("smtp:a.example"))
+    real.dead_until = NOW + 60
+    bounds.add(entry("smtp:b.example", 7))
+    job = bounds.next(bounds.pools[True])
+    assert job is not None
+
+    assert not bounds.join(job, "a.example", NOW)
+    assert [each.id for each in real.waiting] == ["M7"]
+    assert bounds.lane(Hop.of("smtp:b.example")) is real
+
+
+def test_a_window_that_is_less_than_two_grows_by_its_reciprocal() -> None:
+    bounds = plan()
+    lane = bounds.lane(Hop.of("smtp:a.example"))
+    lane.window = 1.0
+
+    bounds.feedback(lane, Feedback.ALIVE, NOW)
+
+    assert lane.window == 2.0
+    assert lane.dead_until == 0.0
