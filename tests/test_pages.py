@@ -27,7 +27,9 @@ def test_commands_of_the_readme_exist() -> None:
     assert {"init", "serve", "why"} <= named <= COMMANDS.keys()
 
 
-@pytest.mark.parametrize("name", ["serve", "test", "venv", "peers", "lock", "bench"])
+@pytest.mark.parametrize(
+    "name", ["serve", "test", "venv", "peers", "lock", "bench", "fuzz", "mutants"]
+)
 def test_scripts_can_be_run_and_say_what_they_do(name: str) -> None:
     script = ROOT / "scripts" / name
 
