@@ -2,9 +2,11 @@
 
 import asyncio
 import errno
+import gc
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -439,6 +441,23 @@ async def test_a_claim_given_back_to_a_closed_store_waits_for_the_next_start(
     store = await SqliteStore.start(tmp_path, QUEUE, FakeClock())
     assert len(await store.claim(EPOCH, 10)) == 1
     await store.close()
+
+
+async def test_a_claim_that_cannot_be_given_back_is_a_warning(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.release(await put(store, routed("0AABB")))
+    claiming = asyncio.create_task(store.claim(EPOCH, 10))
+    await asyncio.sleep(0)
+    claiming.cancel()
+    await store._writer.submit(lambda db: db.execute("PRAGMA query_only = 1").fetchall())
+    with suppress(SpoolError):  # when it comes in one batch with the release
+        await store.next_due()
+    await asyncio.sleep(0)
+
+    assert "entries stay leased until the next start" in caplog.text
+    gc.collect()  # no exception was left for the loop to complain of, which is an error here
+    await store._writer.submit(lambda db: db.execute("PRAGMA query_only = 0").fetchall())
 
 
 # free space

@@ -5,6 +5,7 @@ loop never touches the disk. Under the data directory: queue.sqlite, blobs/, loc
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -28,6 +29,8 @@ from notqmail.store.rows import Row, pack, split, unpack_entry, unpack_message
 from notqmail.store.space import FreeSpace
 from notqmail.store.start import Opened, open_files
 from notqmail.store.writer import Writer, Writing
+
+log = logging.getLogger(__name__)
 
 FILE_THREADS = 8
 T = TypeVar("T")
@@ -258,7 +261,8 @@ class SqliteStore:
         """Release what was claimed for somebody who has stopped waiting for it."""
         if entries and not self._closed:
             claims = [_claim(entry) for entry in entries]
-            self._writer.submit(lambda db: ops.release(db, claims, None))
+            released = self._writer.submit(lambda db: ops.release(db, claims, None))
+            released.add_done_callback(_warn_of_leased)
 
     async def _remove_files(self, placed: Sequence[tuple[Routed, Content]]) -> None:
         """Undo _place_all."""
@@ -275,6 +279,12 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(
             self._readers, snapshot, self._reader, query
         )
+
+
+def _warn_of_leased(released: "asyncio.Future[Sequence[ops.Claim]]") -> None:
+    """Look at the end of a release that nobody waits for."""
+    if not released.cancelled() and (error := released.exception()) is not None:
+        log.warning("entries stay leased until the next start error=%r", str(error))
 
 
 def _claim(entry: Entry) -> ops.Claim:
