@@ -15,6 +15,7 @@ from tests.support.waiting import free_port
 
 OCTETS = 4096  # of a message, less its header
 SINK = "127.0.0.2"  # not the host of our server: one that is asked to relay to itself may call that a loop
+RUN = 10.0  # seconds that are enough for a rate
 _LEAST = 0.005  # seconds between two looks, at least
 _MOST = 0.25
 
@@ -67,6 +68,19 @@ def timed(server: Running, messages: int, work: Callable[[], None]) -> Figures:
     seconds = time.monotonic() - began
     cpu = server.usage.cpu() - spent
     return Figures(messages / seconds, cpu * 1000 / messages, server.usage.peak_memory())
+
+
+def fitting(
+    messages: int,
+    warm: int,
+    warm_up: Callable[[], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Warm a server up with `warm` messages; give how many of the `messages` it will take within RUN seconds. All of
+    them, if it is not a slow one."""
+    began = clock()
+    warm_up()
+    return min(messages, max(warm, round(RUN * warm / (clock() - began))))
 
 
 def files(inbox: Path) -> int:

@@ -163,6 +163,14 @@ class Workload(Protocol):
         """Warm the server up, do the work, and give the figures. Raises Failed when the server did not do it."""
 
 
+@runtime_checkable
+class Long(Protocol):
+    """A workload that takes so long, and varies so little, that it is not measured in every round."""
+
+    @property
+    def most_rounds(self) -> int: ...
+
+
 class Unavailable(Exception):  # noqa: N818  a state of the world, as the report words it
     """A server or tool that is not there; the text is one sentence with a remedy."""
 

@@ -14,7 +14,7 @@ from typing import TextIO
 from tests.bench import ground, quick, report
 from tests.bench.disk import empty
 from tests.bench.options import Options, parse
-from tests.bench.peer import Failed, Unavailable, Workload
+from tests.bench.peer import Failed, Long, Unavailable, Workload
 from tests.bench.progress import Progress
 from tests.bench.report import About, Contestant
 from tests.bench.results import Outcome, Results
@@ -109,6 +109,8 @@ def turns(
     for round_ in range(rounds):
         first = round_ % len(contestants)
         for work in workloads:
+            if isinstance(work, Long) and round_ >= work.most_rounds:
+                continue
             for who in (*contestants[first:], *contestants[:first]):
                 if not who.lacks(work.name):
                     yield Turn(round_ + 1, work, who)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.load import Sink, files, wait_count
+from tests.bench.load import Sink, files, fitting, wait_count
 from tests.bench.peer import Failed
 
 
@@ -17,6 +17,13 @@ def test_files_are_counted(tmp_path: Path) -> None:
         (tmp_path / name).touch()
 
     assert files(tmp_path) == 2
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.5, 4000), (2, 2000), (400, 400)])
+def test_a_slow_server_gets_less_to_do(seconds: float, expected: int) -> None:
+    times = iter([100, 100 + seconds])
+
+    assert fitting(4000, 400, lambda: None, lambda: next(times)) == expected
 
 
 def test_the_goal_is_waited_for() -> None:

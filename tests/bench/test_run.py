@@ -4,6 +4,7 @@ import io
 import json
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,6 +38,16 @@ def test_another_server_begins_in_each_round() -> None:
         *("exim", "notqmail", "postfix"),
         *("notqmail", "postfix", "exim"),
     ]
+
+
+def test_what_takes_long_is_measured_in_the_first_rounds_only() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Slow(FakeWorkload):
+        most_rounds: int = 1
+
+    planned = turns(3, [FakeWorkload("W1"), Slow("W6")], [contestant("notqmail")])
+
+    assert [turn.workload.name for turn in planned] == ["W1", "W6", "W1", "W1"]
 
 
 def test_what_a_server_lacks_is_not_tried() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.load import OCTETS, Burst, files, timed, wait_count
+from tests.bench.load import OCTETS, Burst, files, fitting, timed, wait_count
 from tests.bench.peer import Figures, Running, Setup
 
 _USER = "bench"
@@ -23,7 +23,7 @@ class W1:
     @property
     def title(self) -> str:
         how = "connections kept open" if self.kept else "one per connection"
-        return f"{self.messages:,} messages of {OCTETS} octets, {how}, {self.sessions} at once, until the last is in the Maildir"
+        return f"up to {self.messages:,} messages of {OCTETS} octets, {how}, {self.sessions} at once, until the last is in the Maildir"
 
     def setup(self, directory: Path) -> Setup:
         """See peer.Workload."""
@@ -31,12 +31,9 @@ class W1:
 
     def measure(self, server: Running) -> Figures:
         """See peer.Workload."""
-        self._deliver(server, self.warm, self.warm)
-        return timed(
-            server,
-            self.messages,
-            lambda: self._deliver(server, self.messages, self.warm + self.messages),
-        )
+        warm = self.warm
+        count = fitting(self.messages, warm, lambda: self._deliver(server, warm, warm))
+        return timed(server, count, lambda: self._deliver(server, count, warm + count))
 
     def _deliver(self, server: Running, count: int, goal: int) -> None:
         """Send `count` more, so that `goal` are in the Maildir."""

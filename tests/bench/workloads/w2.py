@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.load import OCTETS, Burst, Sink, sink, sink_place, timed, wait_count
+from tests.bench.load import OCTETS, Burst, Sink, fitting, sink, sink_place, timed, wait_count
 from tests.bench.peer import ABROAD, Endpoint, Figures, Running, Setup
 
 
@@ -21,7 +21,7 @@ class W2:
     @property
     def title(self) -> str:
         return (
-            f"{self.messages:,} messages of {OCTETS} octets, one per connection, {self.sessions} at once, relayed to "
+            f"up to {self.messages:,} messages of {OCTETS} octets, one per connection, {self.sessions} at once, relayed to "
             "Postfix's smtp-sink, until it has the last"
         )
 
@@ -33,12 +33,9 @@ class W2:
     def measure(self, server: Running) -> Figures:
         """See peer.Workload."""
         with sink(self._sink) as there:
-            self._relay(server, there, self.warm, self.warm)
-            return timed(
-                server,
-                self.messages,
-                lambda: self._relay(server, there, self.messages, self.warm + self.messages),
-            )
+            warm = self.warm
+            count = fitting(self.messages, warm, lambda: self._relay(server, there, warm, warm))
+            return timed(server, count, lambda: self._relay(server, there, count, warm + count))
 
     def _relay(self, server: Running, there: Sink, count: int, goal: int) -> None:
         """Send `count` more, so that the sink has counted `goal`."""
