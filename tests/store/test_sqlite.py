@@ -457,7 +457,6 @@ async def test_a_claim_that_cannot_be_given_back_is_a_warning(
 
     assert "entries stay leased until the next start" in caplog.text
     gc.collect()  # no exception was left for the loop to complain of, which is an error here
-    await store._writer.submit(lambda db: db.execute("PRAGMA query_only = 0").fetchall())
 
 
 # free space
