@@ -116,4 +116,4 @@ def test_a_long_reason_is_cut() -> None:
 def test_the_title_of_a_workload_follows_the_number_of_messages() -> None:
     text = render(ABOUT, [workload("W1", 50)], [contestant("postfix")], _results())
 
-    assert "### W1\n\n50 messages of 4096 octets, one per connection, 20 at once" in text
+    assert "### W1\n\nup to 50 messages of 4096 octets, one per connection, 20 at once" in text

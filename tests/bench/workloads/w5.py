@@ -39,9 +39,10 @@ class W5:
 
     @property
     def title(self) -> str:
+        rounds = "; one round" if self.most_rounds == 1 else ""
         return (
             f"{self.connections:,} idle connections that have said EHLO: memory of each, and the time of one message "
-            f"beside them (median of {self.transactions}){'; one round' if self.most_rounds == 1 else ''}"
+            f"beside them (median of {self.transactions}){rounds}"
         )
 
     def setup(self, directory: Path) -> Setup:

@@ -33,9 +33,10 @@ class W6:
 
     @property
     def title(self) -> str:
+        rounds = "; one round" if self.most_rounds == 1 else ""
         return (
             f"{self.messages:,} messages of {self.octets} octets for a destination that is away, {self.sessions} sessions, "
-            f"until the last is accepted, but no more than {self.seconds:g} s; then a restart{'; one round' if self.most_rounds == 1 else ''}"
+            f"until the last is accepted, but no more than {self.seconds:g} s; then a restart{rounds}"
         )
 
     def setup(self, directory: Path) -> Setup:
@@ -79,4 +80,4 @@ def figures(server: Running, messages: int, fill: Callable[[], Sequence[Portion]
     )
 
 
-WORKLOADS = (W6("W6", 20_000), W6("W6-200k", 200_000, seconds=400, most_rounds=1))
+WORKLOADS = (W6("W6", 20_000), W6("W6-200k", 200_000, seconds=200, most_rounds=1))
