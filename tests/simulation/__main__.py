@@ -125,7 +125,10 @@ def _processes(jobs: int) -> "Iterator[multiprocessing.pool.Pool]":
     """A pool whose processes leave interrupts to us and end with us."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(
-        jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+        jobs,
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+        maxtasksperchild=100,
     ) as pool:
         yield pool
 

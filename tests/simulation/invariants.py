@@ -150,7 +150,6 @@ def honest(found: Findings) -> Iterator[str]:
 def silent(found: Findings) -> Iterator[str]:
     postmaster = found.plan.config.postmaster
     senders = {a.id: a.letter.sender for a in found.ledger.acceptances}
-    unknown = {d.letter.number: d.letter.sender for d in found.ledger.doubts}
     reports = {report.id: report for _, report in found.reports}
     for _, report in found.reports:
         reports.update({each.id: each for each in report.chain()})
@@ -160,8 +159,8 @@ def silent(found: Findings) -> Iterator[str]:
                 right = postmaster
             elif told.id in senders:
                 right = senders[told.id] or postmaster
-            elif unknown:
-                continue
+            elif found.ledger.doubts:
+                continue  # it may be about one of those
             else:
                 yield f"a report {report.id} about {told.id}, which nobody has handed in"
                 continue
