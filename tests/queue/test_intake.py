@@ -219,6 +219,7 @@ async def test_message_of_our_own_is_not_journalled_here() -> None:
 
 async def test_time_each_commit_takes_is_observed() -> None:
     door, seen = Door(), []
+    door.clock.advance(1000)
     intake = Intake(Routes(), door.clock, random.Random(1), committed=seen.append)
 
     await intake.accept(door.draft(), message(), None)
@@ -297,3 +298,37 @@ async def test_failure_nobody_waits_for_any_more_is_logged(
 
 async def test_nothing_on_its_way_in_is_nothing_to_wait_for() -> None:
     await Door().intake.wait_accepted()
+
+
+# -- what is handed on --------------------------------------------------------------------------------------------
+
+
+async def test_policy_is_given_transaction_message_and_id() -> None:
+    seen: list[object] = []
+
+    def edit(txn: Transaction | None, before: Message, id: str) -> Message:
+        seen.append((txn, before, id))
+        return before
+
+    door, txn, asked = Door(edit), transaction(), message()
+
+    await door.intake.prepare(asked, txn)
+    await door.intake.prepare(asked, None, "OWN")
+
+    assert seen == [(txn, asked, "TXNID"), (None, asked, "OWN")]
+
+
+def test_a_message_routed_as_it_is_goes_where_an_edited_one_would() -> None:
+    def edit(txn: Transaction | None, before: Message, id: str) -> Message:
+        raise AssertionError("nobody is to edit it")
+
+    routed = Door(edit).intake.route(message(LIST, Recipient(Address("x", "example.com"))), "OWN")
+
+    assert routed.id == "OWN"
+    assert [str(each.address) for each in routed.message.envelope.recipients] == [
+        "bob@example.net",
+        "carol@example.net",
+        "x@example.com",
+    ]
+    assert [hop.nexthop for hop in routed.hops] == ["example.net", "example.net", "example.com"]
+    assert routed.born == EPOCH
