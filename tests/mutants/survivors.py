@@ -60,7 +60,7 @@ _FATES = {
     255: Fate.TIMEOUT,
     None: Fate.PENDING,
 }
-_SENTENCE = re.compile(r'"[^"\\]* (?:[^"\\]|\\.)*"')  # a literal with a space in it
+_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')
 _HEADING = re.compile(r"^### `([\w.]+)`$")
 
 
@@ -124,13 +124,18 @@ def _difference(
 
 def _only_words(removed: Sequence[str], added: Sequence[str]) -> bool:
     """Say whether the lines are alike but for a sentence that is another, or missing."""
-    before, after = (_SENTENCE.sub("…", "\n".join(lines)) for lines in (removed, added))
+    before, after = (_LITERAL.sub(_elided, "\n".join(lines)) for lines in (removed, added))
     if before == after:
         return True
     return any(
         after == before[: at.start()] + "None" + before[at.end() :]
         for at in re.finditer("…", before)
     )
+
+
+def _elided(literal: re.Match[str]) -> str:
+    """A literal with a space in it is a sentence; any other may mean something to a program."""
+    return "…" if " " in literal[0] else literal[0]
 
 
 def explained(page: Path) -> frozenset[Change]:

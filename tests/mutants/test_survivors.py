@@ -11,22 +11,22 @@ from tests.mutants.survivors import Fate, Mutant, explained, mutants
 SOURCE = """
 def x_f__mutmut_orig(a):
     if a > 1:
-        raise ValueError("too many of them")
+        raise ValueError("5.5.2", "too many of them")
     return a
 
 def x_f__mutmut_1(a):
     if a >= 1:
-        raise ValueError("too many of them")
+        raise ValueError("5.5.2", "too many of them")
     return a
 
 def x_f__mutmut_2(a):
     if a > 1:
-        raise ValueError("XXtoo many of themXX")
+        raise ValueError("5.5.2", "XXtoo many of themXX")
     return a
 
 def x_f__mutmut_3(a):
     if a > 1:
-        raise ValueError(None)
+        raise ValueError("5.5.2", None)
     return a
 
 class C:
@@ -35,6 +35,12 @@ class C:
 
     def xǁCǁg__mutmut_1(self):
         return get("XXKEYXX")
+
+    def xǁCǁh__mutmut_orig(self):
+        return f("a b", "KEY")
+
+    def xǁCǁh__mutmut_1(self):
+        return f("a b", "key")
 """
 PAGE = """# Mutants
 ### `smtp.path.f`
@@ -93,9 +99,10 @@ def test_another_sentence_or_none_is_only_words(tmp_path: Path, name: str) -> No
 
 
 def test_a_literal_without_a_space_is_not_words(tmp_path: Path) -> None:
-    (found,) = read(tmp_path, xǁCǁg__mutmut_1=0)
+    beside, alone = read(tmp_path, xǁCǁh__mutmut_1=0, xǁCǁg__mutmut_1=0)
 
-    assert (found.function, found.fate) == ("smtp.path.C.g", Fate.SURVIVED)
+    assert (alone.function, alone.fate) == ("smtp.path.C.g", Fate.SURVIVED)
+    assert beside.fate is Fate.SURVIVED
 
 
 def test_what_the_page_explains_is_explained(tmp_path: Path) -> None:

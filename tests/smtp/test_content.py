@@ -65,3 +65,11 @@ def test_the_gravest_fault_is_named(faults: Faults, expected: Reply | None) -> N
 )
 def test_a_store_in_trouble_leaves_the_message_with_the_client(full: bool, expected: Reply) -> None:
     assert spool_reply(SpoolError("x", full=full)) is expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_empty_lines_of_the_body_end_no_header(size: int) -> None:
+    whole = HEADER + b"\r\nbody\r\n\r\nmore\r\n\r\n" * 10
+    parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+
+    assert not any(fed(SizeCheck(1000, len(HEADER)), parts))
