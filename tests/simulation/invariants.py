@@ -100,7 +100,9 @@ def kept(found: Findings) -> Iterator[str]:
 def once(found: Findings) -> Iterator[str]:
     for (id, recipient), copies in found.delivered.items():
         for first, second in pairwise(copies):
-            if first.confirmed and not found.interrupted(first.at, second.at):
+            # what an attempt had sent when it was cut off may be taken after what the next one sent
+            began = min(first.at, second.began)
+            if first.confirmed and not found.interrupted(began, second.at):
                 yield f"twice: {id} for {recipient} at {first.where} {first.at:.3f} and {second.where} {second.at:.3f}"
         sure = any(copy.confirmed for copy in copies) and not found.ledger.interruptions
         if sure and found.told.get((id, recipient)):

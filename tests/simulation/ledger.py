@@ -4,6 +4,7 @@ A letter is known by the number in its header, an acceptance by the queue id in 
 field names the id. So it can be said of each copy which acceptance it comes from.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -47,7 +48,8 @@ class Doubt:
 
 @dataclass(slots=True)
 class Copy:
-    """A message at a place where the server brought it. `confirmed` when the server must have read the reply."""
+    """A message at a place where the server brought it. `confirmed` when the server must have read the reply. Its last
+    octet may have come any time between `began` and `at`, when it was taken."""
 
     where: str
     sender: str
@@ -56,6 +58,7 @@ class Copy:
     at: float
     tls: bool = False
     confirmed: bool = False
+    began: float = math.inf
 
     @property
     def id(self) -> str:
@@ -158,6 +161,8 @@ def read_report(octets: bytes) -> Report | None:
     if b"multipart/report" not in head or boundary is None or name is None:
         return None
     parts = text.split(b"--" + boundary[1])
+    if len(parts) < 4:  # a report of which only the header was returned
+        return None
     status = re.sub(r"\n[ \t]+", " ", parts[2].decode("utf-8", "replace"))
     told = tuple(
         Told(m["id"], m["recipient"].lower(), m["action"]) for m in _STATUS.finditer(status)

@@ -155,6 +155,8 @@ class Peer:
         return verb != "QUIT"
 
     async def _take(self, session: _Session) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         octets = await session.reader.readuntil(b"\r\n.\r\n")
         content = octets[:-3].replace(b"\r\n..", b"\r\n.")
         trouble = self._trouble(".")
@@ -163,10 +165,15 @@ class Peer:
         elif trouble:
             await self._do(session, trouble, "")
             return
-        now = asyncio.get_running_loop().time()
-        session.unconfirmed = self.ledger.took(
-            Copy(self.host.address, session.sender or "", tuple(session.recipients), content, now)
+        copy = Copy(
+            self.host.address,
+            session.sender or "",
+            tuple(session.recipients),
+            content,
+            loop.time(),
+            began=began,
         )
+        session.unconfirmed = self.ledger.took(copy)
         await self._do(session, self._trouble("REPLY"), _GOOD["."])
 
     async def _say(self, session: _Session, stage: str, recipient: str = "") -> bool:
