@@ -353,3 +353,13 @@ def test_an_entry_that_could_not_be_tried_delays_each_recipient_at_that_moment()
     assert delayed(of, BUSY, BORN + 7) == tuple(
         Outcome(each, Action.DELAYED, BUSY, "", BORN + 7) for each in of.recipients
     )
+
+
+def test_the_last_attempt_is_at_the_end_whether_the_delay_was_told_before_or_now() -> None:
+    before = after(entry(told=True), Action.DELAYED, 7 * DAY - HOUR)
+    short = Queue(lifetime=Seconds(5 * HOUR), delay_notice=Seconds(4 * HOUR))
+    now = after(entry(), Action.DELAYED, 4 * HOUR, queue=short)
+
+    assert (before.next_due, before.deadline) == (BORN + 7 * DAY, BORN + 7 * DAY)
+    assert (now.next_due, now.deadline) == (BORN + 5 * HOUR, BORN + 5 * HOUR)
+    assert now.delay_told

@@ -541,3 +541,36 @@ def test_a_window_that_is_less_than_two_grows_by_its_reciprocal() -> None:
 
     assert lane.window == 2.0
     assert lane.dead_until == 0.0
+
+
+def test_a_destination_that_holds_as_much_as_is_left_is_skipped() -> None:
+    bounds = plan(active=16)  # 12 may be claimed
+    fill(bounds, "local:a@example.org", 6)
+
+    assert bounds.room() == 6
+    assert bounds.skip() == ["local:a@example.org"]
+
+
+def test_a_single_entry_is_its_share_when_nothing_is_left() -> None:
+    bounds = plan(active=16)
+    for mailbox in range(12):
+        fill(bounds, f"local:{mailbox}@example.org", 1)
+
+    assert bounds.room() == 0
+    assert len(bounds.skip()) == 12
+
+
+def test_a_lane_is_offered_once_however_much_waits_in_it() -> None:
+    bounds = plan()
+    lane = fill(bounds, "local:a@example.org", 5)
+
+    assert list(bounds.pools[False].ring) == [lane]
+
+
+def test_a_lane_at_its_limit_is_not_offered() -> None:
+    bounds = plan()
+    lane = bounds.lane(Hop.of("local:a@example.org"))
+    lane.running = lane.limit
+    fill(bounds, "local:a@example.org", 1)
+
+    assert not bounds.pools[False].ring
