@@ -144,7 +144,8 @@ class Client:
             refused.update(taken)
         elif exchange.final[:1] == "5":
             refused.update(taken)
-        elif exchange.whole and taken and not exchange.final:
+        elif exchange.whole and taken and exchange.final[:3] in ("", "451"):
+            # no answer; or a commit failed, and what is on the disk of it shows at the next start
             self._ledger.doubted(letter, taken, now)
         return tuple(r for r in exchange.recipients if r not in refused)
 

@@ -43,6 +43,8 @@ async def _try(letter: Letter, program: Program, ledger: Ledger) -> str:
         return ""
     error = work.exception()
     if isinstance(error, SpoolError):
+        if not error.full:  # its commit failed: what is on the disk of it shows at the next start
+            ledger.doubted(letter, letter.recipients, asyncio.get_running_loop().time())
         return "451"
     return str(work.result())
 
