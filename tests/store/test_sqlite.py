@@ -286,6 +286,24 @@ async def test_who_stops_waiting_does_not_lose_octets(store: SqliteStore) -> Non
     assert await read(entry.message.content) == LARGE + b"end"
 
 
+async def test_a_write_that_fails_when_nobody_waits_any_more_is_no_complaint(
+    store: SqliteStore, disk: BadDisk, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk.failing = {"write"}
+    draft = store.draft()
+    writing = draft.write(LARGE)
+    assert isinstance(writing, asyncio.Future)
+    writing.cancel()
+    with pytest.raises(SpoolError):
+        await draft.flush()
+    del writing
+    await asyncio.sleep(0)
+    gc.collect()
+
+    assert "never retrieved" not in caplog.text
+    draft.discard()
+
+
 async def test_a_draft_discarded_in_the_middle_of_a_write_leaves_no_file(
     store: SqliteStore, tmp_path: Path
 ) -> None:

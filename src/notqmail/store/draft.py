@@ -147,7 +147,9 @@ class SqliteDraft:
 
     def _landing(self, flight: Future[None]) -> Awaitable[None]:
         # shielded: who stops waiting does not stop the write, whose octets are in no other place
-        return asyncio.shield(asyncio.wrap_future(flight))
+        landed = asyncio.wrap_future(flight)
+        landed.add_done_callback(_seen)
+        return asyncio.shield(landed)
 
     def _drop(self) -> None:
         """Remove the file, after the write that may be in flight; a descriptor must not be closed under it."""
@@ -159,6 +161,12 @@ class SqliteDraft:
             return
         with suppress(RuntimeError):  # the store is closed: the file goes at the next start
             self._home.pool.submit(spill.drop)
+
+
+def _seen(landed: "asyncio.Future[None]") -> None:
+    """Look at how a write ended that nobody may wait for any more: `_busy` tells those who come."""
+    if not landed.cancelled():
+        landed.exception()
 
 
 class SpilledContent:
