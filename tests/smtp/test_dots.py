@@ -253,3 +253,10 @@ def test_nothing_is_left_over_before_the_end() -> None:
     decoder.feed(b"a\r\n")
 
     assert decoder.rest == b""
+
+
+@pytest.mark.parametrize("cut", range(1, 11))
+def test_a_repaired_line_end_keeps_its_dot_wherever_it_is_cut(cut: int) -> None:
+    content, decoder = decode(b"a\n..b\n.\r\n.\r\n", [cut], repair=True)
+
+    assert (content, decoder.done) == (b"a\r\n.b\r\n.\r\n", True)
