@@ -49,6 +49,7 @@ def _span(seconds: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Give the exit status."""
     options = _options(arguments)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_stopped()))
     try:
         if options.seed is not None:

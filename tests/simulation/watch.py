@@ -27,10 +27,12 @@ class _Listener(logging.Handler):
         life = LIFE.get(None)
         if life is not None and not life.alive:
             return  # the dead may say what they like
-        self._trace.note("log", "%s", record.getMessage())
+        fields = getattr(record, "fields", {})
+        shown = [record.getMessage(), *(f"{name}={value}" for name, value in fields.items())]
+        self._trace.note("log", "%s", " ".join(shown))
         if record.levelno >= logging.ERROR and not record.getMessage().startswith(_DISK):
-            shown = logging.Formatter().format(record)
-            self._complaints.append(f"logged as an error: {shown}")
+            whole = logging.Formatter().format(record)
+            self._complaints.append(f"logged as an error: {whole}")
 
 
 @contextlib.contextmanager
