@@ -71,7 +71,8 @@ class ApswDatabase:
             self._connection.execute("PRAGMA wal_checkpoint").fetchall()
 
     def close(self) -> None:
-        with contextlib.suppress(apsw.Error):  # the sqlite3 module does not tell of a disk that fails here either
+        # the sqlite3 module does not tell of a disk that fails here either
+        with contextlib.suppress(apsw.Error):
             self._connection.close()
 
 
