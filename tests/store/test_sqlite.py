@@ -413,6 +413,24 @@ async def test_a_settlement_refused_keeps_no_file_of_its_children(
     assert files(tmp_path) == []
 
 
+async def test_a_settlement_that_failed_on_the_disk_can_be_tried_again_with_the_same_children(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    (entry,) = await put(store, routed("0AABB"))
+    children = [routed("0CCDD", content=LARGE)]
+    await store._writer.submit(lambda db: db.execute("ALTER TABLE entry RENAME TO hidden"))
+    with pytest.raises(SpoolError) as caught:
+        await store.settle(entry, outcomes(entry), children=children)
+    assert not caught.value.full
+    await store._writer.submit(lambda db: db.execute("ALTER TABLE hidden RENAME TO entry"))
+
+    (child,) = await store.settle(entry, outcomes(entry), children=children)
+
+    assert await read(child.message) == LARGE
+    await store.settle(child, outcomes(child))
+    assert files(tmp_path) == []
+
+
 async def test_a_child_that_cannot_be_written_leaves_the_entry_as_it_was(
     store: SqliteStore, disk: BadDisk, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ class SqliteStore:
         self._clock = clock
         self._home = Home(inline, pool, opened.blobs, space, self._insert)
         self._writer, self._readers = writer, readers
+        self._left: dict[str, Content] = {}  # in place for a settlement that is tried again
         self._closed = False
 
     @classmethod
@@ -149,7 +150,11 @@ class SqliteStore:
         except SpoolError as error:
             if error.full or isinstance(error, StaleTokenError):
                 await self._remove_files(placed)
+            else:  # the rows may yet turn out to be there; who tries again finds the files in their place
+                self._left.update((c.id, content) for c, content in placed if content.whole is None)
             raise
+        for child in children:
+            self._left.pop(child.id, None)
         if gone and entry.message.content.whole is None:
             await self._in_files(self._blobs.remove_all, [entry.id])
         return born
@@ -232,6 +237,8 @@ class SqliteStore:
         return placed
 
     async def _place(self, child: Routed) -> Content:
+        if left := self._left.get(child.id):
+            return left
         content = child.message.content
         if isinstance(content, BlobContent):  # a forward: one file with two names
             path = await self._in_files(self._blobs.share, content.path, child.id)
@@ -267,6 +274,8 @@ class SqliteStore:
     async def _remove_files(self, placed: Sequence[tuple[Routed, Content]]) -> None:
         """Undo _place_all."""
         ids = [child.id for child, content in placed if content.whole is None]
+        for id in ids:
+            self._left.pop(id, None)
         await self._in_files(self._blobs.remove_all, ids)
 
     async def _in_files(self, function: Callable[..., T], *args: Any) -> T:
