@@ -10,10 +10,17 @@ from tests.support.programs import ROOT
 
 
 def commit() -> str:
-    """The commit of the checkout, with `-dirty` when files differ from it; "unknown" outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return ran.stdout.strip() or "unknown"
+    """The commit of the checkout, with `-dirty` when files differ from it; "unknown" outside a checkout. Pages are not
+    looked at: what is measured is written into them."""
+    named = _git("rev-parse", "--short=12", "HEAD").stdout.strip()
+    changed = _git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)docs").returncode
+    return f"{named}{'-dirty' if changed else ''}" if named else "unknown"
+
+
+def _git(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
 
 def day() -> str:
