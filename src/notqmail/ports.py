@@ -105,8 +105,11 @@ class Store(Protocol):
 
     def draft(self) -> Draft: ...
 
-    async def claim(self, now: float, limit: int, skip: Sequence[str] = ()) -> Sequence[Entry]:
-        """Take entries that are due, oldest due first, not held, not leased, destination not in `skip`."""
+    async def claim(
+        self, now: float, limit: int, skip: Sequence[str] = (), skip_transport: str = ""
+    ) -> Sequence[Entry]:
+        """Take entries that are due, oldest due first, not held, not leased, destination not in `skip`, transport not
+        `skip_transport`."""
         ...
 
     async def settle(
@@ -139,8 +142,8 @@ class Store(Protocol):
         under it: it is in the result with state "active" and unchanged."""
         ...
 
-    async def next_due(self, skip: Sequence[str] = ()) -> float | None:
-        """When the next unleased, unheld entry is due; None when there is none."""
+    async def next_due(self, skip: Sequence[str] = (), skip_transport: str = "") -> float | None:
+        """When the next unleased, unheld entry is due, what `claim` would skip left out; None when there is none."""
         ...
 
     async def counts(self) -> Mapping[str, int]:

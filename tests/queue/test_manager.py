@@ -773,3 +773,36 @@ async def test_locked_mailbox_is_tried_again_and_nobody_else_waits() -> None:
             "postmaster@example.org",
             ALICE,
         ]
+
+
+@virtual_time
+async def test_local_mail_from_the_store_does_not_wait_for_slow_remote_servers() -> None:
+    queue = Queue(active=8, remote_concurrency=20, local_concurrency=1)
+    mailboxes = [f"u{n}@example.org" for n in range(9)]
+    async with QueueWorld(queue, mailboxes=mailboxes) as world:
+        for n in range(12):  # six of them fill what remote mail may have of memory
+            world.wire.seconds[f"d{n}.example"] = 5000.0
+            await world.send("alice@example.org", f"bob@d{n}.example")
+        world.local.seconds["example.org"] = 1.0
+
+        sent = [await world.send("bob@example.net", mailbox) for mailbox in mailboxes]
+        await asyncio.sleep(len(mailboxes) + 1)
+
+        assert all(world.local.delivered[id, m] for id, m in zip(sent, mailboxes, strict=True))
+
+
+@virtual_time
+async def test_local_mail_that_was_put_off_comes_in_time_beside_slow_remote_servers() -> None:
+    queue = Queue(active=8, remote_concurrency=20)
+    async with QueueWorld(queue) as world:
+        world.local.say("alice@example.org", GREYLISTED, DELIVERED)
+        id = await world.send("bob@example.net", "alice@example.org")
+        await asyncio.sleep(1)
+        due = (await world.rows())[0].due
+        for n in range(12):
+            world.wire.seconds[f"d{n}.example"] = 5000.0
+            await world.send("alice@example.org", f"bob@d{n}.example")
+
+        await asyncio.sleep(due - world.clock.now() + 1)
+
+        assert world.local.delivered[id, "alice@example.org"] == 1

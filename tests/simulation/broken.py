@@ -56,7 +56,7 @@ class _Timeless:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def next_due(self, skip: Sequence[str] = ()) -> float | None:
+    async def next_due(self, skip: Sequence[str] = (), skip_transport: str = "") -> float | None:
         return None
 
 

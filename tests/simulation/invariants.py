@@ -27,9 +27,6 @@ from tests.simulation.ledger import (
 )
 from tests.simulation.plan import HOME, Plan, leaves
 
-# Entries in memory from which on `prompt` holds. With less, memory may be full of remote mail; then mail for here that
-# finds no place in the quarter kept for it goes back to the store, and is claimed again only when there is room for all.
-ROOMY = 1000
 SOON = 120.0  # seconds in which mail for a mailbox here must be there
 
 
@@ -173,8 +170,6 @@ def silent(found: Findings) -> Iterator[str]:
 
 
 def prompt(found: Findings) -> Iterator[str]:
-    if found.plan.config.queue.active < ROOMY:
-        return
     arrived = {
         (record["id"], outcome["to"].lower()): record["virtual"]
         for record in found.journal

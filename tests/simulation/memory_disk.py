@@ -59,9 +59,11 @@ class LateStore(MemoryStore):
     def draft(self) -> LateDraft:
         return LateDraft(self)
 
-    async def claim(self, now: float, limit: int, skip: Sequence[str] = ()) -> Sequence[Entry]:
+    async def claim(
+        self, now: float, limit: int, skip: Sequence[str] = (), skip_transport: str = ""
+    ) -> Sequence[Entry]:
         await self.pause(writing=True)
-        return await super().claim(now, limit, skip)
+        return await super().claim(now, limit, skip, skip_transport)
 
     async def settle(
         self,

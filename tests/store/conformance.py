@@ -241,6 +241,16 @@ class StoreConformance:
         assert await ids(store, 5.0, 1, ("smtp:dead.example", "smtp:absent")) == ["0L"]
         assert len(await ids(store, 5.0)) == 5
 
+    async def test_a_transport_can_be_passed_over(self, store: Store) -> None:
+        await waiting(store, "0A", 1.0, "x@a.example", "0A@example.org")
+        await waiting(store, "0B", 2.0, "x@b.example")
+
+        assert await store.next_due([], "smtp") == 1.0
+        assert await store.next_due(["local:0A@example.org"], "smtp") is None
+        entries = await store.claim(5.0, 10, [], "smtp")
+        assert [(entry.id, entry.hop.transport) for entry in entries] == [("0A", "local")]
+        assert await ids(store, 5.0) == ["0A", "0B"]
+
     async def test_next_due_is_the_earliest_that_waits(self, store: Store) -> None:
         assert await store.next_due() is None
         await waiting(store, "0A", 20.0, "x@a.example")

@@ -45,7 +45,7 @@ def fill(database: sqlite3.Connection, destination: str, entries: int, due: floa
     database.execute("COMMIT")
 
 
-def cost(database: sqlite3.Connection, now: float, limit: int, skip: set[str]) -> tuple[int, int]:
+def cost(database: sqlite3.Connection, now: float, limit: int, skip: ops.Skipped) -> tuple[int, int]:
     """Claim; give how many entries came and how many tens of SQLite's instructions it took."""
     ticks = 0
 
@@ -79,10 +79,10 @@ def test_next_due_walks_the_index_of_destinations(database: sqlite3.Connection) 
 
 def test_a_dead_destination_does_not_slow_the_others(database: sqlite3.Connection) -> None:
     fill(database, "smtp:live", 50, due=1000.0)
-    alone = cost(database, 5000.0, 10, {"smtp:dead"})
+    alone = cost(database, 5000.0, 10, ops.Skipped({"smtp:dead"}))
     fill(database, "smtp:dead", 20_000, due=0.0)
 
-    beside = cost(database, 5000.0, 10, {"smtp:dead"})
+    beside = cost(database, 5000.0, 10, ops.Skipped({"smtp:dead"}))
 
     assert alone[0] == beside[0] == 10
     assert beside[1] < alone[1] + 20
@@ -91,11 +91,11 @@ def test_a_dead_destination_does_not_slow_the_others(database: sqlite3.Connectio
 def test_a_claim_costs_what_it_takes_and_not_what_waits(database: sqlite3.Connection) -> None:
     for number in range(20):
         fill(database, f"smtp:d{number}", 5, due=float(number))
-    few = cost(database, 1e9, 10, set())
+    few = cost(database, 1e9, 10, ops.Skipped())
     for number in range(20, 220):
         fill(database, f"smtp:d{number}", 100, due=float(number))
 
-    many = cost(database, 1e9, 10, set())
+    many = cost(database, 1e9, 10, ops.Skipped())
 
     assert few[0] == many[0] == 10
     assert many[1] < few[1] * 1.5 + 20
@@ -107,5 +107,18 @@ def test_next_due_costs_one_row_for_each_destination_skipped(
     fill(database, "smtp:dead", 5000, due=0.0)
     fill(database, "smtp:live", 1, due=9.0)
 
-    assert ops.next_due(database, {"smtp:dead"}) == 9.0
-    assert ops.next_due(database, set()) == 0.0
+    assert ops.next_due(database, ops.Skipped({"smtp:dead"})) == 9.0
+    assert ops.next_due(database, ops.Skipped()) == 0.0
+
+
+def test_passing_over_a_transport_costs_one_row_for_each_of_its_destinations(
+    database: sqlite3.Connection,
+) -> None:
+    fill(database, "local:alice@example.org", 20, due=9.0)
+    alone = cost(database, 5000.0, 10, ops.Skipped.of([], "smtp"))
+    fill(database, "smtp:far.example", 5000, due=0.0)
+
+    beside = cost(database, 5000.0, 10, ops.Skipped.of([], "smtp"))
+
+    assert alone[0] == beside[0] == 10
+    assert beside[1] < alone[1] + 20

@@ -25,7 +25,7 @@ from notqmail.ports import Clock, Journal, Store, Transport
 from notqmail.queue.attempt import Attempts
 from notqmail.queue.bounce import Reporter
 from notqmail.queue.conclude import delayed, feedback_of
-from notqmail.queue.plan import Job, Lane, Plan, Pool
+from notqmail.queue.plan import REMOTE_TRANSPORT, Job, Lane, Plan, Pool
 from notqmail.queue.refused import TRANSPORT as REFUSED
 from notqmail.queue.refused import RefusedTransport
 from notqmail.queue.returns import Parked, Returns
@@ -149,11 +149,20 @@ class Manager:
             self._wake_at(self._clock.now() + STORE_PAUSE)
 
     async def _fill(self) -> None:
-        """Claim what is due while there is room, then set the timer to what is due next."""
+        """Claim what is due while there is room, then set the timer to what is due next. When remote mail has filled
+        its part of memory, local mail is claimed by itself."""
         self._plan.sweep(self._clock.now())
-        while (room := self._plan.room()) > 0 and not self._stop.is_set():
-            skip, limit = self._plan.skip(), min(PAGE, room)
-            page = await self._store.claim(self._clock.now(), limit, skip)
+        if not await self._claim(remote=True):
+            self._plan.want_room(PAGE)
+            if not await self._claim(remote=False):
+                self._plan.want_room(PAGE, remote=False)
+
+    async def _claim(self, *, remote: bool) -> bool:
+        """Claim until nothing more is due (True), or there is no room."""
+        without = "" if remote else REMOTE_TRANSPORT
+        while (room := self._plan.room(remote=remote)) > 0 and not self._stop.is_set():
+            skip, limit = self._plan.skip(remote=remote), min(PAGE, room)
+            page = await self._store.claim(self._clock.now(), limit, skip, without)
             if self._stop.is_set():
                 self._returns.overflow(page)
             else:
@@ -162,11 +171,11 @@ class Manager:
                 self._start()
             await self._give_back()
             if len(page) < limit:
-                due = await self._store.next_due(skip)
+                due = await self._store.next_due(skip, without)
                 if due is not None:
                     self._wake_at(due)
-                return
-        self._plan.want_room(PAGE)
+                return True
+        return False
 
     async def _give_back(self) -> None:
         """Release what is not kept; settle what is parked but must be told of."""

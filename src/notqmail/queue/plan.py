@@ -8,7 +8,7 @@ lanes in turn, one entry each, so that a lane with one message never waits behin
                 for each failure to talk to the destination, as Postfix does. At zero the destination is dead: nothing
                 is tried until a pause is over, then a single entry is
     active set  entries in memory. A lane may hold as many as are still free, so that however many lanes there are,
-                one more finds room; the last quarter is kept for local mail
+                one more finds room; the last quarter is kept for local mail, fresh or from the store
 
 What one destination really is (an MX set) is known only after a look-up. Until then a lane is provisional: it holds
 one destination and runs one entry, whose attempt asks and then calls `join`.
@@ -105,7 +105,7 @@ class Plan:
         self._lanes: dict[str, Lane] = {}
         self._lane_of: dict[str, Lane] = {}  # by destination
         self._count = 0
-        self._room_wanted = 0
+        self._wanted = {False: 0, True: 0}  # by `remote`: the room that somebody waits for
         self.wanting = False  # somebody wants more from the store
 
     @property
@@ -118,23 +118,25 @@ class Plan:
         """Local first."""
         return self._pools[False], self._pools[True]
 
-    def room(self) -> int:
-        """How many entries may be claimed from the store now."""
-        return self._claim_bound - self._count
+    def room(self, *, remote: bool = True) -> int:
+        """How many entries may be claimed from the store now; local ones alone, if not `remote`: the last quarter of
+        the active set is theirs."""
+        return (self._claim_bound if remote else self._active) - self._count
 
-    def skip(self) -> list[str]:
+    def skip(self, *, remote: bool = True) -> list[str]:
         """Give the destinations that hold their share already, and note that they want more when they hold half."""
         skipped: list[str] = []
-        free = max(1, self.room())
+        free = max(1, self.room(remote=remote))
         for lane in self._lanes.values():
-            if lane.count >= free:
+            if lane.count >= free and (remote or not lane.pool.adaptive):
                 lane.resume_at = lane.count // 2
                 skipped += lane.destinations
         return skipped
 
-    def want_room(self, entries: int) -> None:
+    def want_room(self, entries: int, *, remote: bool = True) -> None:
         """Say that the store has more than there was room for: `wanting` is set once so many fit."""
-        self._room_wanted = min(entries, max(1, self._claim_bound // 2))
+        bound = self._claim_bound if remote else self._active - self._claim_bound
+        self._wanted[remote] = min(entries, max(1, bound // 2))
 
     def admits(self, hop: Hop) -> bool:
         """Say whether one more entry for this hop may be kept in memory."""
@@ -246,8 +248,9 @@ class Plan:
         self._count -= 1
         if lane.count <= lane.resume_at:
             lane.resume_at, self.wanting = -1, True
-        if self._room_wanted and self.room() >= self._room_wanted:
-            self._room_wanted, self.wanting = 0, True
+        for remote, wanted in self._wanted.items():
+            if wanted and self.room(remote=remote) >= wanted:
+                self._wanted[remote], self.wanting = 0, True
         if not lane.count and not lane.dead(now):
             self._forget(lane)
 

@@ -140,9 +140,12 @@ class MemoryStore:
             )
         return entries
 
-    async def claim(self, now: float, limit: int, skip: Sequence[str] = ()) -> Sequence[Entry]:
+    async def claim(
+        self, now: float, limit: int, skip: Sequence[str] = (), skip_transport: str = ""
+    ) -> Sequence[Entry]:
         self._check_open()
-        due = sorted((s for s in self._waiting(skip) if s.due <= now), key=lambda slot: slot.rank)
+        waiting = self._waiting(skip, skip_transport)
+        due = sorted((slot for slot in waiting if slot.due <= now), key=lambda slot: slot.rank)
         return [self._lease(slot) for slot in due[:limit]]
 
     def _lease(self, slot: _Slot) -> Entry:
@@ -237,9 +240,9 @@ class MemoryStore:
             case _:
                 slot.state = HELD if action == "hold" else WAITING
 
-    async def next_due(self, skip: Sequence[str] = ()) -> float | None:
+    async def next_due(self, skip: Sequence[str] = (), skip_transport: str = "") -> float | None:
         self._check_open()
-        return min((slot.due for slot in self._waiting(skip)), default=None)
+        return min((slot.due for slot in self._waiting(skip, skip_transport)), default=None)
 
     async def counts(self) -> Mapping[str, int]:
         self._check_open()
@@ -270,10 +273,11 @@ class MemoryStore:
             raise stale([(entry.id, entry.hop.destination, entry.token)])
         return slot
 
-    def _waiting(self, skip: Sequence[str]) -> Iterator[_Slot]:
+    def _waiting(self, skip: Sequence[str], transport: str) -> Iterator[_Slot]:
         skipped = frozenset(skip)
         for slot in self._slots.values():
-            if slot.state == WAITING and slot.destination not in skipped:
+            passed_over = slot.destination in skipped or slot.hop.transport == transport
+            if slot.state == WAITING and not passed_over:
                 yield slot
 
     def _matching(self, which: QueueFilter, now: float) -> list[tuple[_Slot, _Pending]]:

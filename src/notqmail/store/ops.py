@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from notqmail.mail.errors import StaleTokenError
+from notqmail.mail.hop import Hop
 from notqmail.store.database import Database
 from notqmail.store.rows import ENTRY, MESSAGE, RECIPIENT, Packed, Row
 
@@ -48,6 +49,21 @@ class Progress(NamedTuple):
     last: Mapping[int, str]  # position -> column recipient.last
     due: float
     delay_told: bool
+
+
+class Skipped(NamedTuple):
+    """Destinations that are passed over: these, and all whose name begins with `prefix`."""
+
+    names: Collection[str] = ()
+    prefix: str = "\0"  # no name begins with that
+
+    @classmethod
+    def of(cls, names: Iterable[str], transport: str = "") -> "Skipped":
+        """The named ones, and all of a transport."""
+        return cls(frozenset(names), Hop(transport).destination if transport else "\0")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names or str(name).startswith(self.prefix)
 
 
 Claim = tuple[str, str, int]  # id, destination, token
@@ -119,7 +135,7 @@ def release(database: Database, claims: Sequence[Claim], due: float | None) -> S
     return refused
 
 
-def take(database: Database, now: float, limit: int, skip: Collection[str]) -> list[Taken]:
+def take(database: Database, now: float, limit: int, skip: Skipped) -> list[Taken]:
     """Take what is due, in the order (due, destination, id).
 
     A merge over destinations: the one with the earliest entry gives all it has up to the next one's earliest.
@@ -142,9 +158,7 @@ def take(database: Database, now: float, limit: int, skip: Collection[str]) -> l
     return taken
 
 
-def _earliest(
-    database: Database, now: float, limit: int, skip: Collection[str]
-) -> list[tuple[float, str]]:
+def _earliest(database: Database, now: float, limit: int, skip: Skipped) -> list[tuple[float, str]]:
     """The first destinations, as a heap. More than `limit` of them cannot have a part in the first `limit` entries."""
     found: list[tuple[float, str]] = []
     for due, name in database.execute(DESTINATIONS, (now,)):
@@ -169,7 +183,7 @@ def _lease(database: Database, row: Row) -> Taken:
     return Taken((*row[:3], token + 1, *row[4:]), message, recipients)
 
 
-def next_due(database: Database, skip: Collection[str]) -> float | None:
+def next_due(database: Database, skip: Skipped) -> float | None:
     """Give the earliest due of what waits, `skip` left out."""
     for due, name in database.execute(BY_DUE):
         if name not in skip:

@@ -112,8 +112,10 @@ class SqliteStore:
             space.check()
         return SqliteDraft(self._home)
 
-    async def claim(self, now: float, limit: int, skip: Sequence[str] = ()) -> Sequence[Entry]:
-        skipped = frozenset(skip)
+    async def claim(
+        self, now: float, limit: int, skip: Sequence[str] = (), skip_transport: str = ""
+    ) -> Sequence[Entry]:
+        skipped = ops.Skipped.of(skip, skip_transport)
 
         def give_back(taken: Sequence[ops.Taken]) -> None:
             self._give_back([self._entry(one) for one in taken])
@@ -195,8 +197,8 @@ class SqliteStore:
             await self._in_files(self._blobs.remove_all, edited.files)
         return rows
 
-    async def next_due(self, skip: Sequence[str] = ()) -> float | None:
-        skipped = frozenset(skip)
+    async def next_due(self, skip: Sequence[str] = (), skip_transport: str = "") -> float | None:
+        skipped = ops.Skipped.of(skip, skip_transport)
         return await self._writer.submit(lambda db: ops.next_due(db, skipped))
 
     async def counts(self) -> Mapping[str, int]:
