@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator
 
@@ -75,3 +76,28 @@ async def test_nothing_runs_after_close() -> None:
     for _ in range(3):  # and a refused job does not keep its place
         with pytest.raises(RuntimeError, match="after shutdown"):
             await pool.run(int)
+
+
+async def test_a_job_that_fails_for_a_cancelled_caller_is_no_error_of_the_loop(
+    pool: ThreadPool,
+) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    go, begun = threading.Event(), threading.Event()
+
+    def job() -> None:
+        begun.set()
+        assert go.wait(10)
+        raise ZeroDivisionError
+
+    caller = asyncio.create_task(pool.run(job))
+    await asyncio.to_thread(begun.wait)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    go.set()
+    await pool.run(int)
+    await pool.run(int)
+    del caller
+    gc.collect()
+
+    assert complaints == []

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -31,8 +31,13 @@ class ThreadPool:
         except BaseException:
             self._room.release()
             raise
-        job.add_done_callback(lambda _: self._room.release())
+        job.add_done_callback(self._ended)
         return await asyncio.shield(job)
+
+    def _ended(self, job: "asyncio.Future[Any]") -> None:
+        self._room.release()
+        if not job.cancelled():
+            job.exception()  # seen, though the caller may be gone: asyncio would complain of it
 
     async def close(self) -> None:
         """Wait for what runs, and end the threads; nothing may be run after it."""
