@@ -11,9 +11,10 @@ from pathlib import Path
 from tests.crash.ledger import Account, Ledger
 from tests.crash.maildirs import Maildirs
 from tests.crash.proxy import Proxy
-from tests.crash.sink import Sink
+from tests.crash.sink import Copies
 from tests.crash.source import Stream, sending
 from tests.support.server import DOMAIN, Server, prepared
+from tests.support.smtp_sink import SmtpSink
 
 USERS = ("alice", "many", "2many")  # smtp-source numbers recipients: many, 2many, 3many
 FORWARDED = {f"{name}@{DOMAIN}": f"{name}@sink.example" for name in ("away", "3many")}
@@ -38,7 +39,7 @@ class World:
     server: Server
     ledger: Ledger
     proxy: Proxy
-    sink: Sink
+    relayed: Copies
     maildirs: Maildirs
     _load: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -90,7 +91,7 @@ class World:
     async def audit(self) -> Account:
         """Compare what was promised with what is there; the server should be idle."""
         copies = await asyncio.to_thread(self.maildirs.copies)
-        return self.ledger.audit(copies + self.sink.copies)
+        return self.ledger.audit(copies + self.relayed.copies)
 
     def check_load(self) -> None:
         """Raise StuckError when some kind of mail was never accepted: then it was not tested either."""
@@ -105,7 +106,7 @@ class World:
         """Audit, and clear the table for what comes next."""
         account = await self.audit()
         self.ledger.settle(account)
-        self.sink.copies.clear()
+        self.relayed.copies.clear()
         await asyncio.to_thread(self.maildirs.empty)
         return account
 
@@ -115,7 +116,8 @@ async def world(directory: Path, environ: Mapping[str, str] | None = None) -> As
     """Prepare a server below `directory`, and what watches it; nothing is started yet."""
     ledger = Ledger(FORWARDED)
     async with AsyncExitStack() as stack:
-        sink = await stack.enter_async_context(Sink())
+        relayed = Copies()
+        sink = await stack.enter_async_context(SmtpSink(relayed.take))
         settings = {
             "log.level": "warning",
             "outbound.smarthost": f"127.0.0.1:{sink.port}",
@@ -130,7 +132,7 @@ async def world(directory: Path, environ: Mapping[str, str] | None = None) -> As
             assert added.status == 0, added.output
         proxy = await stack.enter_async_context(Proxy(server.port, ledger.promise))
         running = World(
-            server, ledger, proxy, sink, Maildirs([server.maildir(user) for user in USERS])
+            server, ledger, proxy, relayed, Maildirs([server.maildir(user) for user in USERS])
         )
         stack.push_async_callback(running.quiet)
         yield running

@@ -15,6 +15,7 @@ from tests.soak.letters import Letters
 from tests.soak.sample import Recorder, Sample, take
 from tests.soak.traffic import Traffic
 from tests.soak.world import GREY, World
+from tests.support.smtp_sink import SmtpSink
 
 COLLECT = 2.0  # seconds between two looks into the mailboxes
 PATIENCE = 120.0  # seconds beyond the lifetime of mail in which what is owed must have come
@@ -72,8 +73,13 @@ async def soak(
         await asyncio.sleep(plan.seconds)
         over.set()
 
-    grey = Greylist(GREY, world.postfix.port, lambda content: letters.found("grey", content))
-    async with grey, asyncio.TaskGroup() as group:
+    grey = Greylist()
+
+    def taken(content: bytes, recipients: list[str]) -> None:
+        letters.found("grey", content.replace(b"\r\n..", b"\r\n."))
+
+    destination = SmtpSink(taken, GREY, world.postfix.port, grey.puts_off)
+    async with destination, asyncio.TaskGroup() as group:
         beside = [sampling(), timing(), _collect(world, letters)]
         tasks = [group.create_task(each) for each in beside]
         await traffic.run(KINDS, plan.rate, over)

@@ -283,7 +283,9 @@ def _socket_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
         for each in (tcp, udp):
             each.setblocking(False)
         return udp, tcp
-    raise OSError(f"{host}: {f'port {port} is not' if port else 'no port'} free for both UDP and TCP")
+    raise OSError(
+        f"{host}: {f'port {port} is not' if port else 'no port'} free for both UDP and TCP"
+    )
 
 
 def _rrset(owner: str, ttl: int, kind: str, texts: Sequence[str]) -> dns.rrset.RRset:
