@@ -6,7 +6,7 @@ Whatever begins here ends by itself; `heal` ends what is left, so that the quiet
 import asyncio
 import contextlib
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
@@ -49,6 +49,7 @@ class Chaos:
         self._loop, self._program, self._peers, self._clients = loop, program, peers, clients
         self._ledger, self._watchman, self._random = ledger, watchman, random
         self._serving = asyncio.Lock()  # one start or stop of the server at a time
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._at_work: dict[asyncio.Task[None], None] = {}
         self._quiet = asyncio.Event()
 
@@ -62,9 +63,14 @@ class Chaos:
             "chaos", "%s of %d for %.0f s", misfortune.what, misfortune.who, misfortune.seconds
         )
         self.injected[misfortune.what] += 1
-        task = asyncio.create_task(CHAOS[misfortune.what](self, misfortune))
+        task = asyncio.create_task(self._bring(misfortune))
         self._at_work[task] = None
         task.add_done_callback(self._over)
+
+    async def _bring(self, misfortune: Misfortune) -> None:
+        """One after the other where it is the same for the same: what began in one would end in the other."""
+        async with self._turns[misfortune.what, misfortune.who]:
+            await CHAOS[misfortune.what](self, misfortune)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         del self._at_work[task]
@@ -251,8 +257,7 @@ class Chaos:
         peer.host.up = self._random.random() < 0.5
         await self._last(misfortune.seconds)
         peer.host.up = True
-        if not peer.host.ports:
-            await peer.start()
+        await peer.start()
 
     async def peer_mood(self, misfortune: Misfortune) -> None:
         """A provider behaves otherwise."""
