@@ -54,9 +54,8 @@ class Burst:
             )
         except subprocess.CalledProcessError as error:
             said = error.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise Failed(
-                f"smtp-source: {said[-1] if said else 'status ' + str(error.returncode)}"
-            ) from None
+            last = said[-1].rpartition("fatal: ")[2] if said else f"status {error.returncode}"
+            raise Failed(f"smtp-source: {last}") from None
         except subprocess.TimeoutExpired:
             raise Failed(f"{count} messages were not taken within {self.patience:g} s") from None
 

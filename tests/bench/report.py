@@ -84,6 +84,9 @@ def _section(
     absent = [f"{c.peer.name} ({lacking[c.key]})" for c in contestants if lacking[c.key]]
     if absent:
         yield f"Not measured: {_clean(', '.join(absent))}."
+    failed = [(c.peer.name, results.failure(workload.name, c.key)) for c in contestants]
+    if reasons := [f"{name} ({shortened(why)})" for name, why in failed if why]:
+        yield f"Failed: {', '.join(reasons)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class _Row:
     @property
     def rate(self) -> str:
         failure = self.results.failure(*self._pair)
-        return shortened(f"failed: {failure}") if failure else _range(self._spread(rate))
+        return "failed" if failure else _range(self._spread(rate))
 
     @property
     def cpu(self) -> str:

@@ -45,7 +45,9 @@ def fill(database: sqlite3.Connection, destination: str, entries: int, due: floa
     database.execute("COMMIT")
 
 
-def cost(database: sqlite3.Connection, now: float, limit: int, skip: ops.Skipped) -> tuple[int, int]:
+def cost(
+    database: sqlite3.Connection, now: float, limit: int, skip: ops.Skipped
+) -> tuple[int, int]:
     """Claim; give how many entries came and how many tens of SQLite's instructions it took."""
     ticks = 0
 
