@@ -26,6 +26,10 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
 
+from tests.support.waiting import shared_port
+
+HOST = "127.0.0.1"
+
 PIPELINED = ("PIPELINING", "SIZE 10000000", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 
 
@@ -101,7 +105,7 @@ class SmtpPeer:
         lines: Sequence[str] | None = PIPELINED,
         replies: Mapping[str, Answers] | None = None,
         tls: ssl.SSLContext | None = None,
-        host: str = "127.0.0.1",
+        host: str = HOST,
         port: int = 0,
         cut: tuple[int, Act | bytes] | None = None,
     ) -> None:
@@ -123,9 +127,10 @@ class SmtpPeer:
         return [line for session in self.sessions for line in session.commands]
 
     async def __aenter__(self) -> "SmtpPeer":
-        self._server = await asyncio.start_server(
-            self._connected, self.host, self.port, limit=1 << 26
-        )
+        port = self.port
+        if not port and self.host == HOST:
+            port = shared_port(HOST, "127.0.0.2", "127.0.0.3")
+        self._server = await asyncio.start_server(self._connected, self.host, port, limit=1 << 26)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self
 

@@ -4,6 +4,7 @@ The only place where a test may poll: another process's file system has no event
 Unit tests have virtual time (tests/support) and need none of this.
 """
 
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -28,6 +29,17 @@ def free_port(host: str = "127.0.0.1") -> int:
         return port
 
 
+def shared_port(*hosts: str) -> int:
+    """Give a port that is free on all of these loopback addresses now, and that the system gives to no client: below
+    the range of Linux's ephemeral ports."""
+    while True:
+        port = 15_000 + secrets.randbelow(
+            15_000
+        )  # not random: tests in parallel have the same seed
+        if all(_free(port, host) for host in hosts):
+            return port
+
+
 def free_port_base(*offsets: int) -> int:
     """Give N so that each of N+offset is free now (`notqmail init --port-base`)."""
     while True:
@@ -40,10 +52,10 @@ def free_port_base(*offsets: int) -> int:
             return base
 
 
-def _free(port: int) -> bool:
+def _free(port: int, host: str = "127.0.0.1") -> bool:
     with socket.socket() as probe:
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True

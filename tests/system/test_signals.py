@@ -58,9 +58,11 @@ async def test_hup_reloads_each_time() -> None:
 
 
 async def test_handlers_are_gone_afterwards() -> None:
-    before = signal.getsignal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would be another one
+    try:
+        with Signals(lambda: None, lambda: None):
+            assert signal.getsignal(signal.SIGHUP) != signal.SIG_DFL
 
-    with Signals(lambda: None, lambda: None):
-        pass
-
-    assert signal.getsignal(signal.SIGHUP) == before
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
