@@ -32,7 +32,7 @@ class Watched:
 
 WATCHED = (
     Watched("memory, RSS", "MB", lambda s: s.rss / _MB, slack=4),
-    Watched("memory, PSS", "MB", lambda s: s.pss / _MB, slack=4),
+    Watched("memory of its own", "MB", lambda s: s.anonymous / _MB, slack=4),
     Watched("open descriptors", "", lambda s: s.descriptors, slack=5),
     Watched("threads", "", lambda s: s.threads, slack=4),
     Watched("tasks of the event loop", "", lambda s: s.tasks, slack=10),

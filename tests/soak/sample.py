@@ -24,7 +24,7 @@ class Sample:
 
     at: float  # since the start of the traffic
     rss: int
-    pss: int
+    anonymous: int  # not PSS: of what it shares with other programs, more counts when they end
     descriptors: int
     threads: int
     tasks: int
@@ -43,14 +43,14 @@ async def take(server: Server, began: float) -> Sample:
 
 def _take(server: Server, began: float) -> Sample:
     process, data = Path(f"/proc/{server.pid}"), server.directory / "data"
-    memory = _numbers(process / "smaps_rollup")
+    status = _numbers(process / "status")
     shown = _metrics(server)
     return Sample(
         at=time.monotonic() - began,
-        rss=memory["Rss"] << 10,
-        pss=memory["Pss"] << 10,
+        rss=status["VmRSS"] << 10,
+        anonymous=status["RssAnon"] << 10,
         descriptors=sum(1 for _ in (process / "fd").iterdir()),
-        threads=_numbers(process / "status")["Threads"],
+        threads=status["Threads"],
         tasks=int(shown["notqmail_tasks"]),
         sessions=int(shown["notqmail_sessions"]),
         queue=int(shown["notqmail_queue_recipients"]),
