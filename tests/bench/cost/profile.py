@@ -52,7 +52,7 @@ def python_functions(shape: Shape) -> Sequence[Share]:
         runner.run(_work(shape, Path(directory), profiles))
     stats = pstats.Stats(*profiles, stream=io.StringIO())
     own: dict[str, float] = {}
-    for (file, line, name), (_, _, seconds, _, _) in stats.stats.items():  # type: ignore[attr-defined]
+    for (file, line, name), (_, _, seconds, _, _) in stats.stats.items():  # type: ignore[attr-defined]  # typeshed leaves it out
         function = _named(file, line, name)
         if _UNFINISHED not in function:
             own[function] = own.get(function, 0.0) + seconds

@@ -9,7 +9,7 @@ from typing import Any
 
 from notqmail.app.machine import Machine
 from notqmail.app.server import Server
-from notqmail.config import Config, Domain, Listen, Queue
+from notqmail.config import Config, Domain, Listen, Queue, Size
 from notqmail.mail.entry import Entry
 from notqmail.mail.hop import Hop
 from notqmail.mail.outcome import Action, Outcome
@@ -109,7 +109,7 @@ def config(directory: Path) -> Config:
         aliases=str(directory / "aliases"),
         listen=(Listen(name="mx", kind="mx", bind=("127.0.0.1:0",)),),
         domain=(Domain(name=DOMAIN),),
-        queue=Queue(free_space=0),  # type: ignore[arg-type]
+        queue=Queue(free_space=Size(0)),
         path=str(directory / "notqmail.toml"),
     )
 

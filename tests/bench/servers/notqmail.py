@@ -1,52 +1,18 @@
 """This server, as its development profile has it, with the limits raised that would hold it back."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import notqmail
 from tests.bench.peer import ABROAD, Endpoint, Failed, Setup
-from tests.bench.processes import Processes, processes
-from tests.bench.usage import GroupUsage
-from tests.support.server import DOMAIN, Server, prepared
+from tests.bench.processes import processes
+from tests.bench.servers.supported import RunningSupported
+from tests.support.server import DOMAIN, prepared
 
 _LACKS = {"W4": "no STARTTLS yet", "W7": "no SPF, DKIM and DMARC yet"}
 _BEYOND = "x@beyond.test"
-
-
-@dataclass(frozen=True, slots=True)
-class RunningNotqmail:
-    """See peer.Running."""
-
-    server: Server
-    group: Processes
-
-    @property
-    def address(self) -> Endpoint:
-        return Endpoint("127.0.0.1", self.server.port)
-
-    @property
-    def domain(self) -> str:
-        return DOMAIN
-
-    @property
-    def usage(self) -> GroupUsage:
-        return self.group.usage
-
-    def inbox(self, user: str) -> Path:
-        """See peer.Running."""
-        return self.server.maildir(user) / "new"
-
-    def restart(self) -> float:
-        """See peer.Running."""
-        self.server.stop()
-        began = time.monotonic()
-        self.server.start()
-        self.group.wait_greeting(self.address)
-        return time.monotonic() - began
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +35,7 @@ class Notqmail:
         return _LACKS.get(workload, "")
 
     @contextmanager
-    def running(self, setup: Setup) -> Iterator[RunningNotqmail]:
+    def running(self, setup: Setup) -> Iterator[RunningSupported]:
         """See peer.Peer."""
         with processes() as group:
             server = prepared(
@@ -79,9 +45,10 @@ class Notqmail:
             with (server.directory / "aliases").open("a") as aliases:
                 aliases.write(f"@{ABROAD}: {_BEYOND}\n")
             try:
+                address = Endpoint("127.0.0.1", server.port)
                 server.start()
-                group.wait_greeting(Endpoint("127.0.0.1", server.port))
-                yield RunningNotqmail(server, group)
+                group.wait_greeting(address)
+                yield RunningSupported(server, group, address, DOMAIN)
             except AssertionError as error:
                 raise Failed(str(error)) from error
             finally:

@@ -1,18 +1,16 @@
 """Postfix, with the limits raised that would hold it back on loopback."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.bench.companions import Companions
 from tests.bench.peer import Checks, Endpoint, Failed, Setup, Unavailable
 from tests.bench.processes import Processes, processes
-from tests.bench.usage import GroupUsage
+from tests.bench.servers.supported import RunningSupported
 from tests.support import postfix
 from tests.support.postfix import DOMAIN, Postfix
 from tests.support.programs import postfix_program, run
@@ -33,38 +31,7 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class RunningPostfix:
-    """See peer.Running."""
-
-    server: Postfix
-    group: Processes
-
-    @property
-    def address(self) -> Endpoint:
-        return Endpoint(self.server.host, self.server.port)
-
-    @property
-    def domain(self) -> str:
-        return DOMAIN
-
-    @property
-    def usage(self) -> GroupUsage:
-        return self.group.usage
-
-    def inbox(self, user: str) -> Path:
-        """See peer.Running."""
-        return self.server.maildir(user) / "new"
-
-    def restart(self) -> float:
-        """See peer.Running."""
-        self.server.stop()
-        began = time.monotonic()
-        self.server.start()  # returns when it greets
-        return time.monotonic() - began
-
-
-@dataclass(frozen=True, slots=True)
-class CheckingPostfix(RunningPostfix):
+class CheckingPostfix(RunningSupported):
     """With its companions; see peer.Submitting."""
 
     submission: Endpoint
@@ -94,7 +61,7 @@ class PostfixPeer:
         return ""
 
     @contextmanager
-    def running(self, setup: Setup) -> Iterator[RunningPostfix]:
+    def running(self, setup: Setup) -> Iterator[RunningSupported]:
         """See peer.Peer."""
         if os.geteuid() != 0:
             raise Unavailable("Postfix can only be started by root: run this as root")
@@ -115,17 +82,18 @@ class PostfixPeer:
                 server.stop()
 
 
-def _accompanied(server: Postfix, group: Processes, checks: Checks | None) -> RunningPostfix:
+def _accompanied(server: Postfix, group: Processes, checks: Checks | None) -> RunningSupported:
     """Start what is to stand beside it."""
+    address = Endpoint(server.host, server.port)
     if checks is None:
-        return RunningPostfix(server, group)
+        return RunningSupported(server, group, address, DOMAIN)
     submission = Endpoint(postfix.HOST, free_port(postfix.HOST))
     hostname = f"mx.{DOMAIN}"
     beside = Companions(server.root / "companions", hostname, DOMAIN, checks, submission)
     beside.start(group)
     server.settings = {**server.settings, **beside.settings}
     server.services = beside.services
-    return CheckingPostfix(server, group, submission)
+    return CheckingPostfix(server, group, address, DOMAIN, submission)
 
 
 def _settings(setup: Setup) -> dict[str, str]:
