@@ -17,7 +17,19 @@ EXAMPLE: dict[str, Any] = {
     "hostname": "mx.example.org",
     "user": "notqmail",
     "postmaster": "alice@example.org",
-    "listen": [{"name": "mx", "kind": "mx", "bind": ["0.0.0.0:25", "[::]:25"]}],
+    "listen": [
+        {"name": "mx", "kind": "mx", "bind": ["0.0.0.0:25", "[::]:25"]},
+        {"name": "submissions", "kind": "submissions", "bind": ["0.0.0.0:465", "[::]:465"]},
+        {"name": "submission", "kind": "submission", "bind": ["0.0.0.0:587", "[::]:587"]},
+    ],
+    "tls": {
+        "certificate": [
+            {
+                "chain": "/etc/letsencrypt/live/{name}/fullchain.pem",
+                "key": "/etc/letsencrypt/live/{name}/privkey.pem",
+            }
+        ]
+    },
     "domain": [{"name": "example.org"}],
     "web": {"bind": ["127.0.0.1:8025"]},
 }

@@ -247,8 +247,36 @@ def test_bare_lf_is_repaired_for_submission_only() -> None:
 
 
 @pytest.mark.parametrize("kind", ["submission", "submissions", "lmtp"])
-def test_a_port_is_not_opened_before_its_protection_is_there(kind: str) -> None:
+def test_a_port_is_not_opened_without_its_protection(kind: str) -> None:
     assert key_of(refused(listen=[{**LISTEN, "kind": kind}])) == "listen[0].kind"
+
+
+def test_a_submission_port_is_opened_with_a_certificate() -> None:
+    made = config(
+        listen=[{**LISTEN, "kind": "submissions"}],
+        tls={"certificate": [{"chain": "tls/{name}.pem", "key": "/k/{name}.key"}]},
+    )
+
+    [certificate] = made.tls.certificate
+    assert certificate.chain.endswith("/tls/{name}.pem")
+    assert certificate.chain.startswith("/")
+    assert certificate.key == "/k/{name}.key"
+
+
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        ({"listen": [{**LISTEN, "proxy": ["10.0.0.1/8"]}]}, "listen[0].proxy"),
+        ({"listen": [{**LISTEN, "xclient": ["here"]}]}, "listen[0].xclient"),
+        ({"auth": {"ban": {"exempt": ["::1/x"]}}}, "auth.ban.exempt"),
+        ({"auth": {"realm": "-"}}, "auth.realm"),
+        ({"auth": {"sources": ["checkpassword"]}}, "auth.checkpassword.command"),
+        ({"tls": {"default": "a..b"}}, "tls.default"),
+        ({"tls": {"certificate": [{"chain": "c", "key": "{name}"}]}}, "tls.certificate[0].chain"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_key(keys: dict[str, Any], key: str) -> None:
+    assert key_of(refused(**keys)) == key
 
 
 def test_a_smarthost_has_a_port() -> None:

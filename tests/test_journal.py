@@ -15,6 +15,7 @@ from notqmail.journal import (
 )
 from notqmail.mail.entry import Entry
 from notqmail.mail.hop import Hop
+from notqmail.mail.login import Login
 from notqmail.mail.message import Message, Octets
 from notqmail.mail.outcome import Action, Outcome
 from notqmail.mail.reply import Reply
@@ -22,7 +23,7 @@ from notqmail.policy.evidence import Decision
 from notqmail.policy.transaction import Peer
 from notqmail.policy.verdict import Accept, Reject
 from tests.support import records
-from tests.support.policy import ALICE, CAROL, NO, session, transaction
+from tests.support.policy import ALICE, CAROL, NO, TLS, session, transaction
 from tests.support.records import EPOCH, ID
 
 ALL = [
@@ -102,10 +103,11 @@ def test_the_result_follows_from_the_last_word(reply: str, result: str) -> None:
 
 
 def test_who_is_known_is_recorded() -> None:
-    known = session(login="alice", local_user="alice", tls="TLSv1.3")
+    known = session(login=Login("alice", label="phone"), local_user="alice", tls=TLS)
     record = transaction_record(transaction(within=known), EPOCH, "")
 
-    assert (record["login"], record["user"], record["tls"]) == ("alice", "alice", "TLSv1.3")
+    assert (record["login"], record["user"], record["tls"]) == ("alice", "alice", str(TLS))
+    assert record["label"] == "phone"
 
 
 def test_a_local_injection_has_no_address() -> None:

@@ -63,6 +63,15 @@ class DecisionFacts(Protocol):
     def recipient(self) -> str: ...
 
 
+class LoginFacts(Protocol):
+    """What is recorded of mail.login.Login."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+
+
 class SessionFacts(Protocol):
     """What is recorded of policy.transaction.Session."""
 
@@ -75,9 +84,9 @@ class SessionFacts(Protocol):
     @property
     def helo(self) -> str: ...
     @property
-    def tls(self) -> str: ...
+    def tls(self) -> object | None: ...
     @property
-    def login(self) -> str | None: ...
+    def login(self) -> LoginFacts | None: ...
     @property
     def local_user(self) -> str | None: ...
     @property
@@ -197,10 +206,12 @@ def _session(session: SessionFacts) -> Record:
         facts["name"] = peer.name
     if session.helo:
         facts["helo"] = session.helo[:MAX_TEXT]
-    if session.tls:
-        facts["tls"] = session.tls
+    if session.tls is not None:
+        facts["tls"] = str(session.tls)
     if session.login is not None:
-        facts["login"] = session.login
+        facts["login"] = session.login.account
+        if session.login.label:
+            facts["label"] = session.login.label
     if session.local_user is not None:
         facts["user"] = session.local_user
     return facts

@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry, QueueFilter, QueueRow, Routed
 from notqmail.mail.hop import Hop
+from notqmail.mail.login import Attempt, Login, ScramAccount
 from notqmail.mail.message import Content
 from notqmail.mail.outcome import Outcome
 
@@ -178,6 +179,34 @@ class Directory(Protocol):
     def alias(self, local: str, domain: str) -> Sequence[Address]:
         """The targets of an alias, of a catch-all with local "", or () when there is none."""
         ...
+
+
+class Authenticator(Protocol):
+    """A source of accounts. Every method but `close` raises AuthUnavailableError (454 4.7.0) when it cannot tell."""
+
+    @property
+    def mechanisms(self) -> frozenset[str]:
+        """The SASL mechanisms it can serve, of those in config.auth.Mechanism."""
+
+    async def password(self, user: str, password: str, attempt: Attempt) -> Login | None:
+        """Give the login that this password proves, or None. A wrong user and a wrong password cost the same."""
+        ...
+
+    async def scram(self, mechanism: str, user: str, attempt: Attempt) -> ScramAccount | None:
+        """Give what SCRAM needs of an account ("SCRAM-SHA-256" or "SCRAM-SHA-1", without -PLUS), None when there is
+        none that may log in so."""
+        ...
+
+    async def certificate(self, names: Sequence[str], user: str, attempt: Attempt) -> Login | None:
+        """Give the login that a verified client certificate proves: `names` are the addresses it is issued for,
+        `user` the account that was asked for or ""."""
+        ...
+
+    async def used(self, login: Login, attempt: Attempt, at: float) -> None:
+        """Note that a login was completed (the last use of an app password)."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class Journal(Protocol):

@@ -18,7 +18,8 @@ PARSERS = frozenset(
     {
         "cli.sendmail",
         "cli.submission",
-        "config",
+        "config.load",
+        "config.quantity",
         "delivery.features",
         "journal",
         "mail.address",

@@ -62,6 +62,20 @@ def test_tls_cipher_has_a_clause_of_its_own() -> None:
     assert "for <bob@example.org> tls TLS_AES_256_GCM_SHA384; " in text
 
 
+def test_the_version_of_tls_stands_beside_the_cipher() -> None:
+    assert "tls X (TLSv1.3); " in unfolded(tls="X", tls_version="TLSv1.3")
+    assert "tls X (T---3); " in unfolded(tls="X", tls_version="T;) 3")
+
+
+def test_who_is_hidden_leaves_no_address_and_no_name() -> None:
+    text = unfolded(address="", helo="laptop.home", rdns="dsl.example.net", protocol="ESMTPSA")
+
+    assert text.startswith("Received: by ")
+    assert "with ESMTPSA id" in text
+    assert "laptop" not in text
+    assert "dsl" not in text
+
+
 def test_tls_text_cannot_end_the_field() -> None:
     assert "tls a-b----c; " in unfolded(tls="a;b\r\n (c")
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from notqmail.mail.address import Address
 from notqmail.mail.envelope import Body, Notify, Recipient, Ret
 from notqmail.mail.errors import ConfigError
+from notqmail.mail.login import Login
 from notqmail.mail.message import Message as OurMessage
 from notqmail.mail.reply import Reply
 from notqmail.policy.aiosmtpd_handler import (
@@ -26,7 +27,7 @@ from notqmail.policy.aiosmtpd_handler import (
 from notqmail.policy.order import pick_hooks
 from notqmail.policy.transaction import Peer
 from notqmail.policy.verdict import ACCEPT, Defer, Reject
-from tests.support.policy import ALICE, CAROL, message, pipeline, session, settled, transaction
+from tests.support.policy import ALICE, CAROL, TLS, message, pipeline, session, settled, transaction
 
 SERVER = HandlerServer("mx.example.org", data_size_limit=1000)
 
@@ -362,13 +363,13 @@ async def test_what_is_kept_of_a_connection_outlives_a_second_greeting() -> None
 async def test_a_login_and_tls_are_told() -> None:
     handler = Keeps()
     peer = Peer("2001:db8::1", 1024, "2001:db8::2", 25)
-    txn = transaction(ALICE, within=session(peer=peer, tls="TLSv1.3", login="bob"))
+    txn = transaction(ALICE, within=session(peer=peer, tls=TLS, login=Login("bob")))
 
     await settled(stage(handler).on_message(txn, message(txn)))
 
     _, known, _ = handler.calls[0]
     assert known.peer == ("2001:db8::1", 1024, 0, 0)
-    assert known.ssl == {"version": "TLSv1.3"}
+    assert known.ssl == {"version": TLS.version, "cipher": TLS.cipher}
     assert (known.authenticated, known.auth_data) == (True, "bob")
 
 

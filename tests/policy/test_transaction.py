@@ -3,8 +3,9 @@
 import pytest
 
 from notqmail.mail.envelope import Body, Envelope, Ret
+from notqmail.mail.login import Login
 from notqmail.policy.transaction import Peer, Session
-from tests.support.policy import ALICE, PEER, session, transaction
+from tests.support.policy import ALICE, PEER, TLS, session, transaction
 
 
 @pytest.mark.parametrize(
@@ -12,11 +13,11 @@ from tests.support.policy import ALICE, PEER, session, transaction
     [
         ({}, False, "SMTP"),
         ({"esmtp": True}, False, "ESMTP"),
-        ({"esmtp": True, "tls": "TLSv1.3"}, False, "ESMTPS"),
-        ({"esmtp": True, "login": "alice"}, False, "ESMTPA"),
-        ({"esmtp": True, "tls": "TLSv1.3", "login": "alice"}, False, "ESMTPSA"),
+        ({"esmtp": True, "tls": TLS}, False, "ESMTPS"),
+        ({"esmtp": True, "login": Login("alice")}, False, "ESMTPA"),
+        ({"esmtp": True, "tls": TLS, "login": Login("alice")}, False, "ESMTPSA"),
         ({"esmtp": True}, True, "UTF8SMTP"),
-        ({"esmtp": True, "tls": "TLSv1.3", "login": "alice"}, True, "UTF8SMTPSA"),
+        ({"esmtp": True, "tls": TLS, "login": Login("alice")}, True, "UTF8SMTPSA"),
         ({"local_user": "alice"}, False, ""),
     ],
 )
@@ -28,7 +29,7 @@ def test_the_protocol_keyword_is_registered(
 
 @pytest.mark.parametrize(("smtputf8", "keyword"), [(False, "LMTPS"), (True, "UTF8LMTPS")])
 def test_lmtp_has_keywords_of_its_own(smtputf8: bool, keyword: str) -> None:
-    lmtp = Session("S", "lmtp", "lmtp", PEER, tls="TLSv1.3", esmtp=True)
+    lmtp = Session("S", "lmtp", "lmtp", PEER, tls=TLS, esmtp=True)
 
     assert transaction(within=lmtp, smtputf8=smtputf8).protocol == keyword
 
@@ -40,7 +41,7 @@ def test_the_envelope_is_what_mail_and_rcpt_said() -> None:
 
 
 def test_whoever_logged_in_or_injects_here_is_trusted() -> None:
-    sessions = [session(), session(login="alice"), session(local_user="alice")]
+    sessions = [session(), session(login=Login("alice")), session(local_user="alice")]
 
     assert [each.trusted for each in sessions] == [False, True, True]
 

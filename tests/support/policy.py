@@ -10,7 +10,7 @@ from notqmail.mail.message import Message, Octets
 from notqmail.mail.reply import Reply
 from notqmail.policy.pipeline import Pipeline
 from notqmail.policy.relay_guard import RelayGuard
-from notqmail.policy.transaction import Peer, Session, Transaction
+from notqmail.policy.transaction import Peer, Session, Tls, Transaction
 from notqmail.policy.verdict import ACCEPT, Defer, Reject
 from tests.support.clock import FakeClock
 
@@ -27,6 +27,9 @@ PEER = Peer("192.0.2.1", 40000, "192.0.2.25", 25, "client.example.net")
 
 def is_local(domain: str) -> bool:
     return domain == LOCAL
+
+
+TLS = Tls("TLSv1.3", "TLS_AES_256_GCM_SHA384", "mx.example.org")
 
 
 def session(**facts: Any) -> Session:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from notqmail.config import Config, Limits, Listen, endpoint
+from notqmail.config import Config, Limits, Listen, Submission, endpoint
 from notqmail.mail.idn import canonical_domain
 from notqmail.mail.message import Message
 from notqmail.mail.received import injected_field, received_field
@@ -44,7 +44,7 @@ def make_rules(
     """Put the stages of each listener in order; `reference` names refusals."""
     router = Router(directory, config, is_ours)
     guard, exempt = RelayGuard(router.is_local), Exemptions(router.is_local)
-    trace = Trace(_received_writer(canonical_domain(config.hostname)))
+    trace = Trace(_received_writer(canonical_domain(config.hostname), config.submission))
 
     def pipeline(stages: Sequence[object], budget: float) -> Pipeline:
         return Pipeline(stages, clock, guard, exempt=exempt, reference=reference, budget=budget)
@@ -68,7 +68,9 @@ def make_rules(
     return Rules(config, router, {LOCAL: local, **{each.name: mx(each) for each in config.listen}})
 
 
-def _received_writer(hostname: str) -> Callable[[Transaction, Message], bytes]:
+def _received_writer(
+    hostname: str, submission: Submission
+) -> Callable[[Transaction, Message], bytes]:
     """Give the function that writes our Received field for a transaction."""
 
     def received(txn: Transaction, message: Message) -> bytes:
@@ -84,16 +86,18 @@ def _received_writer(hostname: str) -> Callable[[Transaction, Message], bytes]:
                 at=txn.started,
                 recipient=only,
             )
+        hidden = session.login is not None and submission.hide_client
         return received_field(
             helo=session.helo,
-            address=session.peer.address,
+            address="" if hidden else session.peer.address,
             rdns=session.peer.name,
             hostname=hostname,
             protocol=txn.protocol,
             id=txn.id,
             at=txn.started,
             recipient=only,
-            tls=session.tls,
+            tls=session.tls.cipher if session.tls else "",
+            tls_version=session.tls.version if session.tls else "",
         )
 
     return received

@@ -5,6 +5,7 @@
     ├── ConfigError           the configuration is wrong: key path and remedy
     ├── SpoolError            the store cannot keep a message (disk full, read-only, locked): 451/452
     │   └── StaleTokenError   somebody else holds the entry now: the attempt's result is refused
+    ├── AuthUnavailableError  a source of accounts cannot tell now: 454
     ├── DnsTempError          a look-up that may succeed later (SERVFAIL, timeout)
     └── ProtocolError         the dialogue went wrong
         ├── LocalProtocolError    we broke it: a bug
@@ -40,6 +41,10 @@ class SpoolError(NotqmailError):
 
 class StaleTokenError(SpoolError):
     """The entry was claimed anew since: this result must not be recorded."""
+
+
+class AuthUnavailableError(NotqmailError):
+    """A source of accounts cannot tell now (its server is away, too many are waiting): 454 4.7.0."""
 
 
 class DnsTempError(NotqmailError):

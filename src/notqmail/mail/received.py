@@ -31,19 +31,17 @@ def received_field(
     at: float,
     recipient: Address | None = None,
     tls: str = "",
+    tls_version: str = "",
 ) -> bytes:
     """Give the complete field for mail that came over a connection.
 
-    `address` is the peer's as text, `rdns` its verified name or "", `protocol` the keyword after WITH (RFC 3848,
-    RFC 6531 §4.3), `recipient` the only one or None, `tls` the cipher suite for the clause of RFC 8314 §4.3.
+    `address` is the peer's as text, "" to keep it to ourselves with its HELO; `rdns` is its verified name or "",
+    `protocol` the keyword after WITH (RFC 3848, RFC 6531 §4.3), `recipient` the only one or None, `tls` the cipher
+    suite for the clause of RFC 8314 §4.3, `tls_version` the protocol version, which stands as a comment.
     A non-ASCII `recipient` is for protocols that begin with UTF8 (RFC 6531 §3.7.3).
     """
-    name = clean_name(rdns)
-    literal = address_literal(address)
     tokens = [
-        "Received: from",
-        clean_name(helo) or "unknown",
-        f"({name} {literal})" if name else f"({literal})",
+        *(_from(helo, address, rdns) if address else ("Received:",)),
         "by",
         hostname,
         "(notqmail)",
@@ -53,8 +51,15 @@ def received_field(
     if recipient is not None:
         tokens.append(f"for <{recipient}>")
     if tls:
-        tokens.append(f"tls {_TLS_FOREIGN.sub('-', tls[:64])}")
+        version = f" ({_TLS_FOREIGN.sub('-', tls_version[:16])})" if tls_version else ""
+        tokens.append(f"tls {_TLS_FOREIGN.sub('-', tls[:64])}{version}")
     return _fold(tokens, at)
+
+
+def _from(helo: str, address: str, rdns: str) -> tuple[str, ...]:
+    name, literal = clean_name(rdns), address_literal(address)
+    comment = f"({name} {literal})" if name else f"({literal})"
+    return "Received: from", clean_name(helo) or "unknown", comment
 
 
 def injected_field(

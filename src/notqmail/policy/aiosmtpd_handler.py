@@ -166,10 +166,12 @@ class AiosmtpdHandler:
         if talk.helo != session.helo:
             talk.helo = known.host_name = session.helo
         known.extended_smtp = session.esmtp
-        known.ssl = {"version": session.tls} if session.tls else None
+        known.ssl = (
+            {"version": session.tls.version, "cipher": session.tls.cipher} if session.tls else None
+        )
         if session.login is not None:
             known.authenticated = True
-            known.auth_data = session.login  # type: ignore[assignment]  # the library types it as None
+            known.auth_data = session.login.account  # type: ignore[assignment]  # the library types it as None
         return known
 
     def _talk(self) -> _Talk:

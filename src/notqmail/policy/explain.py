@@ -110,7 +110,8 @@ def _origin_of(record: Record) -> str:
         return f"injected by local user {record['user']}, session {record['session']}"
     name = f" ({record['name']})" if "name" in record else ""
     helo = f", HELO {record['helo']}" if "helo" in record else ""
-    login = f", logged in as {record['login']}" if "login" in record else ""
+    label = f" (app password {record['label']})" if "label" in record else ""
+    login = f", logged in as {record['login']}{label}" if "login" in record else ""
     tls = f", {record['tls']}" if "tls" in record else ", in clear"
     protocol = f" by {record['protocol']}" if record.get("protocol") else ""
     return (

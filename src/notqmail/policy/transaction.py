@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from notqmail.mail.address import Address
 from notqmail.mail.envelope import Body, Envelope, Recipient, Ret
+from notqmail.mail.login import Login
 from notqmail.mail.message import Mark
 from notqmail.mail.reply import Reply
 from notqmail.policy.evidence import Decision, Evidence
@@ -21,6 +22,20 @@ class Peer:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What protects a connection: the protocol version as OpenSSL writes it, the cipher suite, the name the client
+    asked for ("" for none), and the addresses in its verified certificate."""
+
+    version: str
+    cipher: str
+    server_name: str = ""
+    client_names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.cipher}"
+
+
 @dataclass(slots=True)
 class Session:
     """One connection, or one local injection. `held` are the refusals and quarantines of connect and HELO that
@@ -33,8 +48,8 @@ class Session:
     helo: str = ""
     helo_valid: bool = False
     esmtp: bool = False
-    tls: str = ""  # protocol version, "" in clear
-    login: str | None = None
+    tls: Tls | None = None
+    login: Login | None = None
     local_user: str | None = None  # who injects, by peer credentials
     early: bool = False  # talked before the banner
     held: list[Decision] = field(default_factory=list)

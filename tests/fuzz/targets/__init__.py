@@ -40,7 +40,7 @@ TARGETS: Mapping[str, Target] = {
         Target("drop", local.drop, "local", ("system.drop",)),
         Target("users", files.users, "accounts", ("system.accounts_text",)),
         Target("aliases", files.aliases, "accounts", ("system.accounts_text",)),
-        Target("config", files.settings, "toml", ("config",)),
+        Target("config", files.settings, "toml", ("config.load", "config.quantity")),
         Target("dns", names.dns, "address", ("system.dns",)),
         Target("journal", names.journal, "address", ("journal",)),
         Target("hop", names.hop, "address", ("mail.hop",)),
