@@ -24,10 +24,12 @@ def mode(path: Path) -> int:
 def test_the_development_profile_is_for_loopback_only(tmp_path: Path) -> None:
     config = load(init(tmp_path / "x"))
 
-    (listen,) = config.listen
-    assert (listen.name, listen.kind) == ("mx", "mx")
-    assert listen.bind[0] == "127.0.0.1:2025"
-    assert listen.bind[1:] in ((), ("[::1]:2025",))
+    listen = config.listen[0]
+    assert [each.kind for each in config.listen] == ["mx", "submissions", "submission"]
+    for each, port in zip(config.listen, (2025, 2465, 2587), strict=True):
+        assert each.bind[0] == f"127.0.0.1:{port}"
+        assert each.bind[1:] in ((), (f"[::1]:{port}",))
+    assert (config.auth.ban.failures, config.auth.ban.delay) == (0, 0)
     assert config.web.bind[0] == "127.0.0.1:2080"
     assert listen.limits.connections == 12000
     assert listen.limits.connections_per_ipv4 == listen.limits.connections_per_ipv6 == 12000
@@ -37,18 +39,24 @@ def test_the_development_profile_is_for_loopback_only(tmp_path: Path) -> None:
 def test_the_port_base_moves_every_port(tmp_path: Path) -> None:
     config = load(init(tmp_path / "x", "--port-base", "40000"))
 
-    ports = {bind.rpartition(":")[2] for bind in (*config.listen[0].bind, *config.web.bind)}
-    assert ports == {"40025", "40080"}
+    binds = [bind for each in config.listen for bind in each.bind]
+    ports = {bind.rpartition(":")[2] for bind in (*binds, *config.web.bind)}
+    assert ports == {"40025", "40465", "40587", "40080"}
 
 
 def test_the_real_profile_listens_where_mail_comes(tmp_path: Path) -> None:
     notqmail("init", tmp_path / "x", *REQUIRED)
 
     config = load(tmp_path / "x" / "notqmail.toml")
-    assert config.listen[0].bind[0] == "0.0.0.0:25"
+    assert [each.bind[0] for each in config.listen] == [
+        "0.0.0.0:25",
+        "0.0.0.0:465",
+        "0.0.0.0:587",
+    ]
+    assert config.auth.ban.failures > 0
     assert config.web.bind[0] == "127.0.0.1:8025"
     assert config.listen[0].limits.connections == 2000
-    assert not (tmp_path / "x" / "tls").exists()
+    assert (tmp_path / "x" / "tls" / "key.pem").exists()
 
 
 def test_what_is_private_is_private(tmp_path: Path) -> None:
@@ -140,11 +148,12 @@ def test_the_records_to_publish_are_told(tmp_path: Path) -> None:
     assert [kind for _, _, kind, _ in records if kind in ("A", "AAAA")] == ["A", "AAAA"]
 
 
-def test_what_comes_next_is_told_and_what_stays_closed(tmp_path: Path) -> None:
+def test_what_comes_next_is_told(tmp_path: Path) -> None:
     ended = notqmail("init", tmp_path / "a b", *REQUIRED, "--dev")
 
     assert f"notqmail serve -c '{tmp_path}/a b/notqmail.toml'" in ended.out
-    assert "Ports 2465 and 2587 stay closed" in ended.out
+    assert "--server 127.0.0.1:2587 --tls --auth-user" in ended.out
+    assert "self-signed" in notqmail("init", tmp_path / "y", *REQUIRED).out
 
 
 def test_the_first_user_is_postmaster(tmp_path: Path) -> None:
@@ -236,7 +245,7 @@ def test_what_the_server_reads_belongs_to_whom_it_becomes(tmp_path: Path) -> Non
         hostname="mx.example.org",
         domains=["example.org"],
         accounts={},
-        binds=["127.0.0.1:25"],
+        binds={"mx": ["127.0.0.1:25"]},
         web=[],
         dev=True,
         user="nobody",

@@ -9,6 +9,7 @@ from notqmail.mail.envelope import Body, Notify, Ret
 from notqmail.mail.reply import Reply
 from notqmail.smtp.command import (
     NEEDS_SMTPUTF8,
+    Auth,
     Bdat,
     Command,
     Data,
@@ -21,6 +22,7 @@ from notqmail.smtp.command import (
     Quit,
     Rcpt,
     Rset,
+    StartTls,
     Vrfy,
     parse_command,
 )
@@ -59,8 +61,10 @@ def refused(line: str | bytes, offered: frozenset[str] = ALL) -> str:
         ("EXPN staff", Expn("staff")),
         ("HELP", Help()),
         ("HELP mail", Help("mail")),
-        ("STARTTLS", Other("STARTTLS", "")),
-        ("AUTH plain AGEAYg==", Other("AUTH", "plain AGEAYg==")),
+        ("starttls", StartTls()),
+        ("AUTH plain AGEAYg==", Auth("PLAIN", "AGEAYg==")),
+        ("AUTH scram-sha-256", Auth("SCRAM-SHA-256")),
+        ("AUTH EXTERNAL =", Auth("EXTERNAL", "=")),
     ],
 )
 def test_a_verb_makes_its_command(line: str, command: Command) -> None:
@@ -513,3 +517,19 @@ def test_a_wrong_value_is_refused_with_the_form_that_is_right(line: str, form: s
 
     assert isinstance(reply, Reply)
     assert reply.text == f"{form.partition('=')[0]} is wrong; use {form}"
+
+
+# AUTH
+
+
+@pytest.mark.parametrize("line", ["AUTH", "AUTH  PLAIN", "AUTH PL/AIN", f"AUTH {'X' * 21}"])
+def test_auth_without_the_name_of_a_mechanism_is_refused(line: str) -> None:
+    assert refused(line) == "501 5.5.4"
+
+
+def test_starttls_takes_no_argument() -> None:
+    assert refused("STARTTLS now") == "501 5.5.4"
+
+
+def test_an_initial_response_is_not_shown() -> None:
+    assert "c2VjcmV0" not in repr(parse("AUTH PLAIN c2VjcmV0"))

@@ -14,7 +14,8 @@ from notqmail.policy.relay_guard import RelayGuard
 from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Transaction
 from notqmail.ports import Draft
-from notqmail.smtpd.service import Service
+from notqmail.smtpd.login import Logins
+from notqmail.smtpd.service import Doors, Service
 from notqmail.system.clock import SystemClock
 
 
@@ -100,6 +101,8 @@ class Observer:
         self.connections: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.messages: Counter[str] = Counter()
+        self.handshakes: Counter[str] = Counter()
+        self.logins: Counter[str] = Counter()
 
     def connected(self, listener: str) -> None:
         self.connections[listener] += 1
@@ -109,6 +112,12 @@ class Observer:
 
     def accepted(self, listener: str) -> None:
         self.messages[listener] += 1
+
+    def secured(self, listener: str, result: str) -> None:
+        self.handshakes[result] += 1
+
+    def logged_in(self, listener: str, result: str) -> None:
+        self.logins[result] += 1
 
 
 class Serial:
@@ -135,13 +144,16 @@ def service(
     repair_bare_lf: bool = False,
     greet_delay: float = 0.0,
     disagreement: Disagreement = Disagreement.QUARANTINE,
+    kind: str = "mx",
+    doors: Doors | None = None,
+    logins: Logins | None = None,
 ) -> Service:
     """A listener's service over the parts above; what is not given is made."""
     clock = clock or SystemClock()
     reference = References(clock.now)
     return Service(
-        listener="mx",
-        kind="mx",
+        listener=kind,
+        kind=kind,
         hostname="mx.example.org",
         limits=limits or Limits(),
         repair_bare_lf=repair_bare_lf,
@@ -160,4 +172,6 @@ def service(
         counts=counts or Observer(),
         new_id=Serial(),
         new_ref=reference,
+        doors=doors or Doors(),
+        logins=logins,
     )

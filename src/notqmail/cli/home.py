@@ -12,6 +12,7 @@ from typing import Any
 
 from notqmail.cli.certificate import self_signed
 from notqmail.cli.sample import render
+from notqmail.config import Seconds
 from notqmail.mail.address import Address
 from notqmail.mail.errors import ConfigError
 from notqmail.system import accounts_edit, drop
@@ -20,6 +21,11 @@ from notqmail.system.passwords import Secrets
 NAMES = ("notqmail.toml", "users", "aliases", "tls", "data")
 DEV_CONNECTIONS = 12000  # so that a benchmark on loopback meets no limit
 SERVER_USER = "notqmail"
+SELF_SIGNED = {"chain": "tls/cert.pem", "key": "tls/key.pem"}
+CERTBOT = {
+    "chain": "/etc/letsencrypt/live/{name}/fullchain.pem",
+    "key": "/etc/letsencrypt/live/{name}/privkey.pem",
+}
 
 _USERS = """\
 # Mailboxes: address, password hashes. Edit it, or use `notqmail user`; changes are live.
@@ -32,14 +38,14 @@ _ALIASES = """\
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What was asked for. Names are A-labels; `binds` and `web` are address:port; `dev` is the loopback profile;
-    `user` is whom the server becomes when root starts it, "" for nobody."""
+    """What was asked for. Names are A-labels; `binds` are the address:port of each kind of listener, `web` those of
+    metrics; `dev` is the loopback profile; `user` is whom the server becomes when root starts it, "" for nobody."""
 
     directory: Path
     hostname: str
     domains: Sequence[str]
     accounts: Mapping[Address, Secrets]
-    binds: Sequence[str]
+    binds: Mapping[str, Sequence[str]]
     web: Sequence[str]
     dev: bool
     user: str
@@ -92,23 +98,32 @@ class Home:
         directory = self.directory
         yield directory / "users", _USERS.encode(), 0o600
         yield directory / "aliases", _ALIASES.encode(), 0o600
-        if self.dev:
+        if not self.has_certbot:
             certificate, key = self_signed([self.hostname, *self.domains])
             yield directory / "tls" / "cert.pem", certificate, 0o644
             yield directory / "tls" / "key.pem", key, 0o600
         yield directory / "notqmail.toml", render(self._values()).encode(), 0o644
 
+    @property
+    def has_certbot(self) -> bool:
+        """True when certbot keeps a certificate for us."""
+        return not self.dev and Path(CERTBOT["chain"].replace("{name}", self.hostname)).exists()
+
     def _values(self) -> Mapping[str, Any]:
-        listen: dict[str, Any] = {"name": "mx", "kind": "mx", "bind": self.binds}
-        if self.dev:
-            names = ("connections", "connections_per_ipv4", "connections_per_ipv6")
-            listen["limits"] = dict.fromkeys(names, DEV_CONNECTIONS)
+        listen: list[dict[str, Any]] = [
+            {"name": kind, "kind": kind, "bind": binds} for kind, binds in self.binds.items()
+        ]
         values: dict[str, Any] = {
             "hostname": self.hostname,
-            "listen": [listen],
+            "listen": listen,
+            "tls": {"certificate": [CERTBOT if self.has_certbot else SELF_SIGNED]},
             "domain": [{"name": name} for name in self.domains],
             "web": {"bind": self.web},
         }
+        if self.dev:
+            names = ("connections", "connections_per_ipv4", "connections_per_ipv6")
+            listen[0]["limits"] = dict.fromkeys(names, DEV_CONNECTIONS)
+            values["auth"] = {"ban": {"failures": 0, "delay": Seconds(0)}}
         if self.user:
             values["user"] = self.user
         if self.accounts:

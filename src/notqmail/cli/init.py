@@ -15,8 +15,8 @@ from notqmail.cli.records import zone_lines
 from notqmail.mail.address import Address
 
 DEV_BASE = 2000
-MX, WEB = 25, 80
-CLOSED = (465, 587)  # their protection, TLS and login, is not built yet
+PORTS = {"mx": 25, "submissions": 465, "submission": 587}
+WEB = 80
 
 
 @command(
@@ -54,8 +54,8 @@ CLOSED = (465, 587)  # their protection, TLS and login, is not built yet
 @click.option(
     "--port-base",
     metavar="N",
-    type=click.IntRange(1, 65535 - CLOSED[-1]),
-    help=f"With --dev, ports are N+{MX} and, for metrics, N+{WEB}.  [default: {DEV_BASE}]",
+    type=click.IntRange(1, 65535 - max(PORTS.values())),
+    help=f"With --dev, ports are N+25, N+465, N+587 and, for metrics, N+80.  [default: {DEV_BASE}]",
 )
 def init(  # noqa: PLR0917  an argument for each option, named by click
     directory: Path,
@@ -90,9 +90,12 @@ def init(  # noqa: PLR0917  an argument for each option, named by click
         hostname=hostname,
         domains=tuple(dict.fromkeys(domains)),
         accounts={address: hashed for address, (hashed, _) in secrets.items()},
-        binds=_everywhere("127.0.0.1", "::1", base + MX)
-        if dev
-        else _everywhere("0.0.0.0", "::", MX),  # noqa: S104  a mail server is for everybody
+        binds={
+            kind: _everywhere("127.0.0.1", "::1", base + port)
+            if dev
+            else _everywhere("0.0.0.0", "::", port)  # noqa: S104  a mail server is for everybody
+            for kind, port in PORTS.items()
+        },
         web=_everywhere("127.0.0.1", "::1", base + WEB if dev else 8025),
         dev=dev,
         user="" if dev else server_user(),
@@ -138,12 +141,17 @@ def _tell_next(home: Home, base: int) -> None:
     click.echo(f"  notqmail serve -c {config}")
     if home.dev:
         to = next(iter(home.accounts), f"postmaster@{home.domains[0]}")
-        click.echo(f"  swaks --to {to} --server 127.0.0.1:{base + MX}")
-        closed = " and ".join(str(base + port) for port in CLOSED)
+        click.echo(f"  swaks --to {to} --server 127.0.0.1:{base + PORTS['mx']}")
         click.echo(
-            f"\nPorts {closed} stay closed: TLS and login, which protect them, come with a later version."
+            f"  swaks --from {to} --to {to} --server 127.0.0.1:{base + PORTS['submission']} --tls --auth-user {to}"
         )
-    elif not home.user:
+        return
+    if not home.has_certbot:
+        click.echo(
+            "\nThe certificate in tls/ is self-signed: programs will warn of it. Get one that they trust, and name it in\n"
+            "[[tls.certificate]] of notqmail.toml; docs/how-to/certificates.md shows how."
+        )
+    if not home.user:
         click.echo(
             f'\nStarted as root it needs a user to become: useradd --system {SERVER_USER}, and user = "{SERVER_USER}" '
             "in the configuration."

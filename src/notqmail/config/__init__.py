@@ -20,6 +20,7 @@ from notqmail.config.quantity import (
     endpoint,
     network,
     seconds,
+    within,
 )
 from notqmail.config.queue import JournalSection, Mailbox, Queue
 from notqmail.config.tls import Certificate, Tls
@@ -58,4 +59,5 @@ __all__ = [
     "network",
     "parse",
     "seconds",
+    "within",
 ]

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -52,6 +52,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 def network(text: str) -> Network:
     """Read "192.0.2.0/24", "2001:db8::/32" or one address; raise ValueError."""
     return ipaddress.ip_network(text)
+
+
+def within(address: str, networks: Sequence[Network]) -> bool:
+    """Say whether an IP address as text is in one of the networks."""
+    ip = ipaddress.ip_address(address)
+    return any(ip in each for each in networks)
 
 
 def quantity(kind: type, value: Any) -> Any:

@@ -71,10 +71,14 @@ class Pipeline:
         """Judge a greeting. It replaces the last one, and with it all that was found and held about it."""
         if not self._hooks["on_helo"]:
             return None
+        self.forget_helo(session)
+        return self._hold("helo", session)
+
+    def forget_helo(self, session: Session) -> None:
+        """Drop what was found and held about a greeting that no longer counts."""
         session.evidence = Evidence(session.evidence.parent or session.evidence)
         session.held = [decision for decision in session.held if decision.phase != "helo"]
         session.decisions = [decision for decision in session.decisions if decision.phase != "helo"]
-        return self._hold("helo", session)
 
     def mail(self, txn: Transaction) -> Awaitable[None] | None:
         """Judge a reverse-path; what is said against it is held in `txn.held`."""

@@ -9,7 +9,7 @@ must end there.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -108,18 +108,48 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
+class StartTls:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """`mechanism` in upper case; `initial` is the initial response as sent, in base64, None when there is none
+    (RFC 4954 §4). It may hold a password."""
+
+    mechanism: str
+    initial: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
-    """A verb this grammar does not know (STARTTLS, AUTH, …), in upper case: the session decides."""
+    """A verb this grammar does not know, in upper case: the session decides."""
 
     verb: str
     argument: str
 
 
-Command = Hello | Mail | Rcpt | Data | Bdat | Rset | Noop | Quit | Vrfy | Expn | Help | Other
+Command = (
+    Hello
+    | Mail
+    | Rcpt
+    | Data
+    | Bdat
+    | Rset
+    | Noop
+    | Quit
+    | Vrfy
+    | Expn
+    | Help
+    | StartTls
+    | Auth
+    | Other
+)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _IPV4 = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _BDAT = re.compile(rf"([0-9]{{1,{parameters.MAX_DIGITS}}})( LAST)?", re.IGNORECASE | re.ASCII)
+_MECHANISM = re.compile(r"[A-Za-z0-9_-]{1,20}")  # RFC 4422 §3.1
 _MAIL_EXTENSIONS = {
     "SIZE": "SIZE",
     "BODY": "8BITMIME",
@@ -242,6 +272,13 @@ def _bdat(argument: str, offered: frozenset[str]) -> Command:
     return Bdat(int(match[1]), match[2] is not None)
 
 
+def _auth(argument: str, offered: frozenset[str]) -> Command:
+    mechanism, space, initial = argument.partition(" ")
+    if _MECHANISM.fullmatch(mechanism) is None:
+        raise RefusedError(501, "5.5.4", "use AUTH mechanism, or AUTH mechanism initial-response")
+    return Auth(mechanism.upper(), initial if space else None)
+
+
 def _alone(verb: str, command: Command, argument: str, offered: frozenset[str]) -> Command:
     if argument:
         raise RefusedError(501, "5.5.4", f"{verb} takes no argument")
@@ -269,5 +306,7 @@ _PARSERS: Mapping[str, Callable[[str, frozenset[str]], Command | Reply]] = {
     "QUIT": partial(_alone, "QUIT", Quit()),
     "VRFY": partial(_asking, "VRFY", Vrfy),
     "EXPN": partial(_asking, "EXPN", Expn),
+    "STARTTLS": partial(_alone, "STARTTLS", StartTls()),
+    "AUTH": _auth,
     "HELP": lambda argument, offered: Help(argument),
 }

@@ -18,11 +18,14 @@ from typing import Any
 
 from notqmail.journal import connection_record
 from notqmail.mail.reply import Reply
-from notqmail.policy.transaction import Session
+from notqmail.policy.evidence import Decision
+from notqmail.policy.transaction import Session, Tls
+from notqmail.policy.verdict import Accept
 from notqmail.smtp import command as smtp
 from notqmail.smtp.command import parse_command
 from notqmail.smtp.framing import BadEnding, Line, LineReader, TooLong
 from notqmail.smtpd import replies
+from notqmail.smtpd.login import MAX_LINE, LoginDialogue
 from notqmail.smtpd.mailing import Answer, Mailing, after
 from notqmail.smtpd.patience import Patience
 from notqmail.smtpd.receiver import ChunkInput, DataInput
@@ -39,14 +42,27 @@ Work = Coroutine[Any, Any, None]
 class Dialogue:
     """The server's side of one connection. `accepted` counts messages; `closed` when nothing more is read."""
 
-    def __init__(self, session: Session, service: Service) -> None:
+    def __init__(
+        self, session: Session, service: Service, crowded: Callable[[], bool] = lambda: False
+    ) -> None:
         self.session = session
         self.out: list[bytes] = []
         self.closed = False
         self.draining = False
+        self.upgrading = (
+            False  # the client was told to begin TLS: nothing it says in clear is heard any more
+        )
         self._service = service
+        self._crowded = crowded  # says whether too many handshakes are going on
         self._input: deque[bytes] = deque()
-        self._lines = LineReader(service.limits.command_line)
+        self._logins = (
+            None
+            if service.logins is None
+            else LoginDialogue(session, service.logins, service.counted_login)
+        )
+        longest = 0 if self._logins is None else MAX_LINE
+        self._lines = LineReader(max(service.limits.command_line, longest))
+        self._offer = service.offer(session)
         self._patience = Patience(service.limits)
         self._mailing = Mailing(session, service, self._patience)
         self._began = service.clock.now()
@@ -58,6 +74,17 @@ class Dialogue:
         waiting = self._service.pipeline.connect(self.session)
         banner = self._service.banner
         return self._answer(banner if waiting is None else after(waiting, banner))
+
+    def secured(self, tls: Tls, bindings: tuple[bytes, ...]) -> None:
+        """TLS is on: forget what the client said in clear (RFC 3207 §4.2)."""
+        session = self.session
+        session.tls = tls
+        session.helo, session.helo_valid, session.esmtp = "", False, False
+        self._service.pipeline.forget_helo(session)
+        self.upgrading = False
+        if self._logins is not None:
+            self._logins.bindings = bindings
+        self._offer = self._service.offer(session)
 
     def feed(self, octets: bytes) -> None:
         """Take what the client sent."""
@@ -83,7 +110,7 @@ class Dialogue:
         busy for TURN lets the other sessions have theirs."""
         clock, mailing = self._service.clock, self._mailing
         enough = clock.monotonic() + TURN
-        while not self.closed:
+        while not (self.closed or self.upgrading):
             if (body := mailing.body) is not None:
                 if not self._input:
                     return None
@@ -107,8 +134,8 @@ class Dialogue:
                 return work
         return None
 
-    def close(self, farewell: Reply | None = None) -> None:
-        """End the session, with a last word if the peer can still hear it."""
+    def close(self, farewell: Reply | None = None, why: str = "the client hung up") -> None:
+        """End the session, with a last word if the peer can still hear it; without one the journal says `why`."""
         if self.closed:
             return
         self.closed = True
@@ -117,7 +144,7 @@ class Dialogue:
             self.out.append(farewell.wire)
             if not farewell.positive:
                 self._service.counts.refused(farewell.enhanced)
-        why = "the client hung up" if farewell is None else str(farewell)
+        why = why if farewell is None else str(farewell)
         self._mailing.end(why)
         if not self.session.transactions:
             now = self._service.clock.now()
@@ -151,9 +178,19 @@ class Dialogue:
     # commands
 
     def _command(self, event: Line | TooLong | BadEnding) -> Answer:
+        if self._logins is not None and self._logins.waiting:
+            if isinstance(event, Line):
+                return self._logins.respond(event.octets)
+            return self._logins.too_long()
+        command: smtp.Command | Reply
         if isinstance(event, Line):
-            command = parse_command(event.octets, self._service.offered)
-            if not isinstance(command, Reply):
+            command = parse_command(event.octets, self._offer.keywords)
+            longest = (
+                MAX_LINE if isinstance(command, smtp.Auth) else self._service.limits.command_line
+            )
+            if len(event.octets) + 2 > longest:
+                command = replies.LINE_TOO_LONG
+            elif not isinstance(command, Reply):
                 return _HANDLERS[type(command)](self, command)
         else:
             command = replies.LINE_TOO_LONG if isinstance(event, TooLong) else replies.BAD_ENDING
@@ -171,13 +208,53 @@ class Dialogue:
         session, service = self.session, self._service
         session.helo, session.helo_valid = command.name, command.valid
         session.esmtp = command.verb == "EHLO"
-        reply = self._patience.idly(service.ehlo if session.esmtp else service.helo)
+        if session.esmtp and self._logins is not None:
+            self._offer = service.offer(session, self._logins.mechanisms())
+        reply = self._patience.idly(self._offer.reply if session.esmtp else service.helo)
         waiting = service.pipeline.helo(session)
         return reply if waiting is None else after(waiting, reply)
 
     def _rset(self, command: smtp.Rset) -> Answer:
         self._mailing.end("RSET")
         return self._patience.idly(replies.RESET)
+
+    def _starttls(self, command: smtp.StartTls) -> Answer:
+        if self.session.tls is not None:
+            return replies.TLS_ALREADY
+        if "STARTTLS" not in self._offer.keywords:
+            return replies.NO_TLS
+        if self._crowded():
+            return replies.TOO_MANY_HANDSHAKES
+        self._mailing.end("STARTTLS")
+        if (left := self._lines.pending + sum(map(len, self._input))) > 0:
+            # what follows in clear may be somebody else's, put between us and the client (RFC 3207 §6)
+            heard = Accept("octets in clear behind STARTTLS, not looked at", {"octets": left})
+            self.session.decisions.append(Decision("starttls", "connect", heard))
+        self._input.clear()
+        self._lines.take_rest()
+        self.upgrading = True
+        return replies.START_TLS
+
+    def _auth(self, command: smtp.Auth) -> Answer:
+        session = self.session
+        if self._logins is None:
+            return replies.NO_LOGIN
+        if session.tls is None:
+            return replies.TLS_FIRST
+        if not session.esmtp:
+            return replies.HELLO_FIRST
+        if session.login is not None:
+            return replies.LOGIN_ALREADY
+        if self._mailing.open:
+            return replies.LOGIN_IN_TRANSACTION
+        return self._logins.auth(command)
+
+    def _mail(self, command: smtp.Mail) -> Answer:
+        """A door for our own people tells at once what it misses (RFC 3207 §4, RFC 4954 §6)."""
+        session = self.session
+        if self._logins is not None and session.login is None:
+            return replies.TLS_FIRST if session.tls is None else replies.LOGIN_FIRST
+        return self._mailing.mail(command)
 
     def _quit(self, command: smtp.Quit) -> Answer:
         return replies.BYE
@@ -226,7 +303,7 @@ async def _wait(pressure: Awaitable[None]) -> None:
 
 _HANDLERS: dict[type, Callable[[Dialogue, Any], Answer]] = {
     smtp.Hello: Dialogue._hello,
-    smtp.Mail: lambda dialogue, command: dialogue._mailing.mail(command),
+    smtp.Mail: Dialogue._mail,
     smtp.Rcpt: lambda dialogue, command: dialogue._mailing.rcpt(command),
     smtp.Data: lambda dialogue, command: dialogue._mailing.data(command),
     smtp.Bdat: lambda dialogue, command: dialogue._mailing.bdat(command),
@@ -236,5 +313,7 @@ _HANDLERS: dict[type, Callable[[Dialogue, Any], Answer]] = {
     smtp.Vrfy: Dialogue._vrfy,
     smtp.Expn: Dialogue._expn,
     smtp.Help: Dialogue._help,
+    smtp.StartTls: Dialogue._starttls,
+    smtp.Auth: Dialogue._auth,
     smtp.Other: Dialogue._other,
 }

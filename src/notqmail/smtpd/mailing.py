@@ -45,6 +45,11 @@ class Mailing:
         self._reception: Reception | None = None
         self._chunked: Chunked | None = None
 
+    @property
+    def open(self) -> bool:
+        """True from MAIL to the end of the transaction."""
+        return self._txn is not None
+
     def mail(self, command: smtp.Mail) -> Answer:
         service, session = self._service, self._session
         if not session.helo:

@@ -37,11 +37,14 @@ class Registry:
         self._listener = listener
         self._limits = limits
         self._counts = counts
-        self._sessions: dict[Connection, str] = {}
+        self._sessions: dict[
+            Connection, str
+        ] = {}  # with the network it is counted in, "" before that is known
         self._per_network: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._serial = 0
+        self.handshakes = 0  # TLS handshakes that have begun and not ended
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -57,30 +60,41 @@ class Registry:
         self._serial += 1
         return f"{self._listener}{self._serial:x}"
 
-    def admit(self, session: Connection, address: str) -> Reply | None:
+    def admit(self, session: Connection) -> Reply | None:
         """Count a connection in, or say why it is not served (421)."""
         if self._draining:
             return replies.STOPPING
         if len(self._sessions) >= self._limits.connections:
-            return self._turn_away(replies.TOO_MANY_CONNECTIONS)
-        key = network(address)
-        v6 = ":" in key
-        limit = self._limits.connections_per_ipv6 if v6 else self._limits.connections_per_ipv4
-        if self._per_network[key] >= limit:
-            return self._turn_away(replies.TOO_MANY_FROM_YOU)
-        self._per_network[key] += 1
-        self._sessions[session] = key
+            return self.turn_away(replies.TOO_MANY_CONNECTIONS)
+        self._sessions[session] = ""
         self._quiet.clear()
         self._counts.connected(self._listener)
         return None
 
+    def place(self, session: Connection, address: str) -> Reply | None:
+        """Count an admitted connection in the network it comes from, or say why it is not served (421)."""
+        key = network(address)
+        v6 = ":" in key
+        limit = self._limits.connections_per_ipv6 if v6 else self._limits.connections_per_ipv4
+        if self._per_network[key] >= limit:
+            return self.turn_away(replies.TOO_MANY_FROM_YOU)
+        self._forget_network(session)
+        self._per_network[key] += 1
+        self._sessions[session] = key
+        return None
+
     def leave(self, session: Connection) -> None:
         """Count a connection out."""
-        key = self._sessions.pop(session)
-        self._per_network[key] -= 1
-        if not self._per_network[key]:
-            del self._per_network[key]
+        self._forget_network(session)
+        del self._sessions[session]
         self._settle()
+
+    def _forget_network(self, session: Connection) -> None:
+        key = self._sessions[session]
+        if key:
+            self._per_network[key] -= 1
+            if not self._per_network[key]:
+                del self._per_network[key]
 
     def start(self, work: Work, done: Callable[["asyncio.Task[None]"], None]) -> None:
         """Run a dialogue's coroutine. It belongs to the registry: no hang-up cancels it."""
@@ -114,7 +128,8 @@ class Registry:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _turn_away(self, reply: Reply) -> Reply:
+    def turn_away(self, reply: Reply) -> Reply:
+        """Count a refusal, and give it back."""
         self._counts.refused(reply.enhanced)
         return reply
 

@@ -1,16 +1,18 @@
 """What all sessions of one listener share: their limits, and the ports they reach the world through."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from notqmail.config import Limits
+from notqmail.config import Limits, Network, within
 from notqmail.mail.message import Message
 from notqmail.mail.reply import Reply
 from notqmail.policy.pipeline import Pipeline
 from notqmail.policy.settle import Disagreement
-from notqmail.policy.transaction import Transaction
+from notqmail.policy.transaction import Session, Transaction
 from notqmail.ports import Clock, Draft, Journal, Store
+from notqmail.smtpd.channel import ServerTls
+from notqmail.smtpd.login import Logins
 
 
 class Accept(Protocol):
@@ -26,11 +28,44 @@ class Counts(Protocol):
     def connected(self, listener: str) -> None: ...
     def refused(self, reason: str) -> None: ...
     def accepted(self, listener: str) -> None: ...
+    def secured(self, listener: str, result: str) -> None:
+        """A handshake has ended: with a protocol version, or "failed"."""
+
+    def logged_in(self, listener: str, result: str) -> None:
+        """An AUTH exchange has ended: "ok", or why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Our reply to EHLO, and the keywords in it."""
+
+    reply: Reply
+    keywords: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What lies between the wire and the dialogue of one listener. `tls` None: there is none; `implicit`: it begins
+    before the banner. `handshakes` at once, each within `handshake_timeout` seconds. Clients in the networks of `proxy`
+    begin with a PROXY header, within `proxy_timeout` seconds; those in the networks of `xclient` may say XCLIENT."""
+
+    tls: ServerTls | None = None
+    implicit: bool = False
+    handshakes: int = 200
+    handshake_timeout: float = 30.0
+    proxy: tuple[Network, ...] = ()
+    proxy_timeout: float = 10.0
+    xclient: tuple[Network, ...] = ()
+
+    def sends_proxy(self, address: str) -> bool:
+        """Say whether who connects from there begins with a PROXY header."""
+        return bool(self.proxy) and within(address, self.proxy)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One listener's service. `new_id` makes queue ids, `new_ref` the reference of a refusal."""
+    """One listener's service. `new_id` makes queue ids, `new_ref` the reference of a refusal; `logins` None: nobody
+    logs in here."""
 
     listener: str
     kind: str
@@ -47,25 +82,45 @@ class Service:
     counts: Counts
     new_id: Callable[[], str]
     new_ref: Callable[[], str]
-    offered: frozenset[str] = field(init=False)
+    doors: Doors = Doors()
+    logins: Logins | None = None
     banner: Reply = field(init=False)
     helo: Reply = field(init=False)
-    ehlo: Reply = field(init=False)
+    _offers: dict[tuple[str, ...], Offer] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        limits = self.limits
-        keywords: Mapping[str, str] = {
-            "PIPELINING": "",
-            "SIZE": str(int(limits.message)),
-            "8BITMIME": "",
-            "SMTPUTF8": "",
-            "ENHANCEDSTATUSCODES": "",
-            "CHUNKING": "",
-            "DSN": "",
-            "LIMITS": f"MAILMAX={limits.messages} RCPTMAX={limits.recipients}",
-        }
-        lines = (self.hostname, *(f"{word} {value}".rstrip() for word, value in keywords.items()))
-        object.__setattr__(self, "offered", frozenset(keywords))
         object.__setattr__(self, "banner", Reply(220, "", f"{self.hostname} ESMTP notqmail"))
         object.__setattr__(self, "helo", Reply(250, "", self.hostname))
-        object.__setattr__(self, "ehlo", Reply(250, "", "\n".join(lines)))
+
+    def offer(self, session: Session, mechanisms: Sequence[str] = ()) -> Offer:
+        """Say what is offered to a session as it is now. `mechanisms` are those it could log in by."""
+        more = []
+        if session.tls is None and self.doors.tls is not None:
+            more.append("STARTTLS")
+        elif mechanisms and session.login is None:
+            more.append(f"AUTH {' '.join(mechanisms)}")
+        key = tuple(more)
+        offer = self._offers.get(key)
+        if offer is None:
+            offer = self._offers[key] = self._make_offer(key)
+        return offer
+
+    def _make_offer(self, more: Sequence[str]) -> Offer:
+        limits = self.limits
+        lines = (
+            "PIPELINING",
+            f"SIZE {int(limits.message)}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            "CHUNKING",
+            "DSN",
+            f"LIMITS MAILMAX={limits.messages} RCPTMAX={limits.recipients}",
+            *more,
+        )
+        keywords = frozenset(line.partition(" ")[0] for line in lines)
+        return Offer(Reply(250, "", "\n".join((self.hostname, *lines))), keywords)
+
+    def counted_login(self, result: str) -> None:
+        """Tell the observers how an AUTH exchange ended."""
+        self.counts.logged_in(self.listener, result)

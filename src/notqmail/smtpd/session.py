@@ -1,4 +1,6 @@
-"""The shell around a dialogue: transport, time and back-pressure; no SMTP.
+"""The shell around a dialogue: transport, TLS, time and back-pressure; no SMTP.
+
+    accepted ──► (PROXY header) ──► (TLS, on an implicit door) ──► banner, dialogue ──► STARTTLS ──► TLS, dialogue
 
 Driven from the protocol callback, so that a command whose stages need not wait costs no task and no wake-up.
 At most one coroutine of the dialogue runs at a time, owned by the listener: a client that hangs up does not
@@ -6,16 +8,24 @@ cancel a commit.
 """
 
 import asyncio
+import logging
+import ssl
 from typing import cast
 
-from notqmail.policy.transaction import Session
+from notqmail.log import event
+from notqmail.mail.reply import Reply
+from notqmail.policy.transaction import Peer, Session
 from notqmail.smtpd import replies
+from notqmail.smtpd.channel import TlsChannel
 from notqmail.smtpd.dialogue import Dialogue, Work
+from notqmail.smtpd.proxy import MalformedProxyError, ProxyHeader
 from notqmail.smtpd.registry import Registry, peer_of
 from notqmail.smtpd.service import Service
 
 READ_AHEAD = 262_144  # octets read and not yet worked off before the socket is left alone
 LINGER = 10.0  # seconds for the last reply to leave before the connection is cut
+
+_log = logging.getLogger("notqmail.smtpd")
 
 
 class SmtpSession(asyncio.Protocol):
@@ -26,9 +36,14 @@ class SmtpSession(asyncio.Protocol):
         self._registry = registry
         self._loop = registry.loop
         self._transport: asyncio.Transport
+        self._peer: Peer
+        self._proxy: ProxyHeader | None = None  # while its header is awaited
+        self._channel: TlsChannel | None = None
         self._dialogue: Dialogue | None = None
+        self._until: float | None = None  # when a PROXY header or a handshake has taken too long
         self._working = False
         self._opened = False
+        self._admitted = False
         self._lost = False
         self._ended = False  # the client has sent all it will send
         self._reading = True
@@ -42,53 +57,58 @@ class SmtpSession(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are asyncio.Transport in all but inheritance
         self._transport = cast(asyncio.Transport, transport)
-        peer = peer_of(transport)
-        refusal = self._registry.admit(self, peer.address)
-        if refusal is not None:
-            self._lost = True
-            self._transport.write(refusal.wire)
-            self._transport.close()
-            return
         self._heard = self._since = self._loop.time()
-        session = Session(
-            id=self._registry.new_session_id(),
-            listener=self._service.listener,
-            kind=self._service.kind,
-            peer=peer,
-        )
-        self._dialogue = Dialogue(session, self._service)
-        if self._service.greet_delay > 0:
-            self._timer = self._loop.call_later(self._service.greet_delay, self._open)
+        self._peer = peer = peer_of(transport)
+        refusal = self._registry.admit(self)
+        if refusal is not None:
+            self._turn_away(refusal)
+            return
+        self._admitted = True
+        if self._service.doors.sends_proxy(peer.address):
+            self._proxy = ProxyHeader()
+            self._allow(self._service.doors.proxy_timeout)
         else:
-            self._open()
+            self._meet(peer)
 
     def data_received(self, data: bytes) -> None:
-        dialogue = self._dialogue
-        if dialogue is None:
-            return
         self._heard = self._loop.time()
+        plain: bytes | None = data
+        if self._proxy is not None:
+            plain = self._introduced(self._proxy, data)
+        if self._channel is not None and plain:
+            plain = self._decrypted(self._channel, plain)
+        dialogue = self._dialogue
+        if dialogue is None or not plain or self._lost:
+            return
         if not self._opened:
             dialogue.session.early = True
-        dialogue.feed(data)
+        dialogue.feed(plain)
         if self._working or not self._writable or not self._opened:
             self._bound_input(dialogue)
         else:
             self._advance()
 
     def eof_received(self) -> bool:
-        """A half-closed client is served to the end of what it sent."""
+        """A half-closed client is served to the end of what it sent; one that is not through the door yet has left."""
+        if self._until is not None:
+            self._fail("the client hung up")
+            return False
         self._ended = True
         if not self._working and self._opened:
             self._advance()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._admitted:
+            self._admitted = False
+            self._registry.leave(self)
         if self._lost:
             return
         self._lost = True
         if self._timer is not None:
             self._timer.cancel()
-        self._registry.leave(self)
+        if self._until is not None:
+            self._fail("the client hung up")
         dialogue = self._dialogue
         if dialogue is not None and not self._working:
             dialogue.close()
@@ -99,15 +119,18 @@ class SmtpSession(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writable = True
         self._heard = self._loop.time()
-        if not self._working and not self._lost:
+        if not self._working and not self._lost and self._opened:
             self._advance()
 
     # -- the registry's side ------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """No new command: 421 at the next command boundary."""
+        """No new command: 421 at the next command boundary. Who is not through the door yet is cut off."""
         dialogue = self._dialogue
-        if dialogue is None or self._lost:
+        if self._lost:
+            return
+        if dialogue is None or self._until is not None:
+            self.abort()
             return
         dialogue.draining = True
         if not self._working:
@@ -117,12 +140,133 @@ class SmtpSession(asyncio.Protocol):
         """Cut the connection now."""
         self._transport.abort()
 
+    # -- the door: PROXY, TLS -----------------------------------------------------------------------------------
+
+    def _introduced(self, header: ProxyHeader, data: bytes) -> bytes | None:
+        """Read a PROXY header: give what follows it, None before its end."""
+        try:
+            found = header.feed(data)
+        except MalformedProxyError as error:
+            self._fail(f"PROXY header: {error}")
+            return None
+        if found is None:
+            return None
+        self._proxy = self._until = None
+        self._meet(found.peer(self._peer))
+        return found.rest
+
+    def _meet(self, peer: Peer) -> None:
+        """It is known who the client is: let it in, or tell it why not."""
+        self._peer = peer
+        refusal = self._registry.place(self, peer.address)
+        logins = self._service.logins
+        if refusal is None and logins is not None and logins.guard.banned(peer.address) is not None:
+            refusal = self._registry.turn_away(replies.BANNED)
+        if refusal is not None:
+            self._turn_away(refusal)
+            return
+        self._dialogue = self._make_dialogue(peer)
+        if self._service.doors.implicit:
+            self._begin_tls()
+        else:
+            self._greet()
+
+    def _make_dialogue(self, peer: Peer) -> Dialogue:
+        session = Session(
+            id=self._registry.new_session_id(),
+            listener=self._service.listener,
+            kind=self._service.kind,
+            peer=peer,
+        )
+        return Dialogue(session, self._service, self._crowded)
+
+    def _turn_away(self, refusal: Reply) -> None:
+        """Close with a word, where a word in clear is understood."""
+        self._lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._service.doors.implicit:
+            self._transport.write(refusal.wire)
+        self._transport.close()
+
+    def _crowded(self) -> bool:
+        return self._registry.handshakes >= self._service.doors.handshakes
+
+    def _begin_tls(self) -> None:
+        doors = self._service.doors
+        assert doors.tls is not None
+        if self._crowded():
+            self._fail(str(replies.TOO_MANY_HANDSHAKES))
+            return
+        self._registry.handshakes += 1
+        self._channel = TlsChannel(doors.tls)
+        self._allow(doors.handshake_timeout)
+
+    def _decrypted(self, channel: TlsChannel, data: bytes) -> bytes:
+        """Give what the client said; b"" during the handshake and after a failure."""
+        shaking = not channel.established
+        try:
+            plain = channel.receive(data)
+        except ssl.SSLError as error:
+            self._send(channel.take())  # the alert
+            self._fail(channel.failure(error))
+            return b""
+        self._send(channel.take())
+        if shaking and channel.established:
+            self._secured(channel)
+        if channel.ended and not self._ended:
+            self._loop.call_soon(self.eof_received)  # after what it said before
+        return plain
+
+    def _secured(self, channel: TlsChannel) -> None:
+        """A handshake is done."""
+        assert self._dialogue is not None
+        self._until = None
+        self._registry.handshakes -= 1
+        tls = channel.describe()
+        self._service.counts.secured(self._service.listener, tls.version)
+        self._dialogue.secured(tls, channel.bindings())
+        if not self._opened:
+            self._greet()
+
+    def _fail(self, why: str) -> None:
+        """The client did not come through the door, or TLS broke: the journal knows why, and the connection ends."""
+        if self._channel is not None and self._until is not None:
+            self._registry.handshakes -= 1
+            self._service.counts.secured(self._service.listener, "failed")
+        self._until = None
+        dialogue = self._dialogue
+        if dialogue is None:
+            dialogue = self._dialogue = self._make_dialogue(self._peer)
+        event(_log, "not let in", s=dialogue.session.id, ip=self._peer.address, why=why)
+        dialogue.close(why=why)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._proxy = None
+        self._transport.close()
+
+    def _allow(self, seconds: float) -> None:
+        """Let the client have so long, whatever it sends meanwhile."""
+        self._until = self._loop.time() + seconds
+        if self._timer is not None:
+            self._timer.cancel()
+        self._arm()
+
+    def _greet(self) -> None:
+        if self._service.greet_delay > 0:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(self._service.greet_delay, self._open)
+        else:
+            self._open()
+
     # -- work ---------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         assert self._dialogue is not None
         self._opened = True
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
         self._arm()
         # who talked before the banner is answered after it, and waits for nothing more
         self._run(self._dialogue.open() or self._dialogue.advance())
@@ -144,6 +288,8 @@ class SmtpSession(asyncio.Protocol):
             dialogue.close()
         elif dialogue.closed or self._ended:
             self._close()
+        elif dialogue.upgrading and self._channel is None:
+            self._begin_tls()
         elif not self._reading:
             self._reading = True
             self._transport.resume_reading()
@@ -167,9 +313,21 @@ class SmtpSession(asyncio.Protocol):
         dialogue = self._dialogue
         assert dialogue is not None
         if dialogue.out:
-            if not self._lost:
-                self._transport.write(b"".join(dialogue.out))
+            octets = b"".join(dialogue.out)
             dialogue.out.clear()
+            channel = self._channel
+            if channel is not None and not self._lost:
+                try:
+                    channel.send(octets)
+                except ssl.SSLError as error:
+                    self._fail(channel.failure(error))
+                    return
+                octets = channel.take()
+            self._send(octets)
+
+    def _send(self, octets: bytes) -> None:
+        if octets and not self._lost:
+            self._transport.write(octets)
 
     def _bound_input(self, dialogue: Dialogue) -> None:
         if self._reading and dialogue.pending > READ_AHEAD:
@@ -181,6 +339,9 @@ class SmtpSession(asyncio.Protocol):
         self._dialogue.close()
         if self._timer is not None:
             self._timer.cancel()
+        if self._channel is not None:
+            self._channel.close()
+            self._send(self._channel.take())
         self._transport.close()
         if self._transport.get_write_buffer_size():
             self._timer = self._loop.call_later(LINGER, self._transport.abort)
@@ -189,6 +350,8 @@ class SmtpSession(asyncio.Protocol):
 
     def _deadline(self) -> float:
         """When silence or the session has lasted too long; both restart with progress."""
+        if self._until is not None:
+            return self._until
         limits = self._service.limits
         dialogue = self._dialogue
         assert dialogue is not None
@@ -199,16 +362,21 @@ class SmtpSession(asyncio.Protocol):
         self._timer = self._loop.call_at(self._deadline(), self._tick)
 
     def _tick(self) -> None:
-        dialogue = self._dialogue
-        assert dialogue is not None
         if self._loop.time() < self._deadline() or self._working:
             when = max(self._deadline(), self._loop.time() + 1.0)
             self._timer = self._loop.call_at(when, self._tick)
             return
         self._timer = None
+        if self._until is not None:
+            self._fail(
+                "PROXY header took too long" if self._proxy else "TLS handshake took too long"
+            )
+            return
         if not self._writable:
             self._transport.abort()
             return
+        dialogue = self._dialogue
+        assert dialogue is not None
         dialogue.close(replies.TIMEOUT)
         self._flush()
         self._close()

@@ -68,6 +68,8 @@ class Metrics(Collector):
         self._refused: Counter[str] = Counter()
         self._accepted: Counter[str] = Counter()
         self._deliveries: Counter[tuple[str, str]] = Counter()
+        self._handshakes: Counter[tuple[str, str]] = Counter()
+        self._logins: Counter[tuple[str, str]] = Counter()
         self._commits = _Histogram()
         self._lag = 0.0
         self._watched: list[_Watch] = []
@@ -86,6 +88,14 @@ class Metrics(Collector):
     def accepted(self, listener: str) -> None:
         """A message is ours; `listener`, or "local", "bounce"."""
         self._accepted[listener] += 1
+
+    def secured(self, listener: str, result: str) -> None:
+        """A TLS handshake has ended, with a protocol version or "failed"."""
+        self._handshakes[listener, result] += 1
+
+    def logged_in(self, listener: str, result: str) -> None:
+        """An AUTH exchange has ended, "ok" or with the rule that ended it."""
+        self._logins[listener, result] += 1
 
     def delivered(self, transport: str, action: str) -> None:
         """One recipient's outcome."""
@@ -122,12 +132,16 @@ class Metrics(Collector):
         )
         yield _counter("notqmail_refused", "What was refused, by rule", "reason", self._refused)
         yield _counter("notqmail_messages_accepted", "Messages taken", "listener", self._accepted)
-        deliveries = CounterMetricFamily(
-            "notqmail_deliveries", "Outcomes of delivery attempts", labels=["transport", "action"]
-        )
-        for labels, value in self._deliveries.items():
-            deliveries.add_metric(labels, value)
-        yield deliveries
+        for name, help, label, counted in (
+            ("notqmail_deliveries", "Outcomes of delivery attempts", "action", self._deliveries),
+            ("notqmail_tls_handshakes", "TLS handshakes of clients", "result", self._handshakes),
+            ("notqmail_logins", "Logins, failed ones too", "result", self._logins),
+        ):
+            by = "transport" if counted is self._deliveries else "listener"
+            family = CounterMetricFamily(name, help, labels=[by, label])
+            for labels, value in counted.items():
+                family.add_metric(labels, value)
+            yield family
         yield self._commits.family("notqmail_commit_seconds", "Commits of the queue")
         yield GaugeMetricFamily(
             "notqmail_loop_lag_seconds", "Event loop's worst delay since the last scrape", self._lag

@@ -1,0 +1,1 @@
+"""Libraries: who is speaking. Reusable alone; they await only ports."""

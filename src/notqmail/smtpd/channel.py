@@ -1,0 +1,92 @@
+"""TLS between the wire and a dialogue, over memory: octets in, octets out, no socket.
+
+OpenSSL is driven through two MemoryBIO, in the callback that brought the octets: a connection costs no task, its
+memory is what OpenSSL needs (docs/adr/0012 has the figures), and what the client sent in clear behind STARTTLS cannot
+reach the encrypted dialogue, because it was never fed here.
+"""
+
+import ssl
+from typing import Protocol
+
+from notqmail.policy.transaction import Tls
+
+_PIECE = 65_536  # octets of plaintext at once
+
+
+class ServerTls(Protocol):
+    """Our certificates, as a listener needs them (system/certificates)."""
+
+    def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject: ...
+
+    def describe(self, connection: ssl.SSLObject) -> Tls:
+        """Say what protects a connection whose handshake is done."""
+        ...
+
+    def bindings(self, connection: ssl.SSLObject) -> tuple[bytes, ...]:
+        """Give the channel bindings by which SCRAM may know it (tls-server-end-point, RFC 5929 §4)."""
+        ...
+
+
+class TlsChannel:
+    """The server's side of one TLS connection. `established` after the handshake, `ended` when the peer has said that
+    nothing more comes (close_notify)."""
+
+    def __init__(self, tls: ServerTls) -> None:
+        self.established = self.ended = False
+        self._tls = tls
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._connection = tls.wrap(self._incoming, self._outgoing)
+
+    def receive(self, octets: bytes) -> bytes:
+        """Take what came over the wire and give what it says. Raises ssl.SSLError: then send `take`, which holds the
+        alert, and cut the connection."""
+        self._incoming.write(octets)
+        if not self.established:
+            try:
+                self._connection.do_handshake()
+            except ssl.SSLWantReadError:
+                return b""
+            self.established = True
+        pieces = []
+        while not self.ended:
+            try:
+                piece = self._connection.read(_PIECE)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLZeroReturnError:
+                piece = b""
+            self.ended = not piece
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def send(self, octets: bytes) -> None:
+        """Encrypt a reply; `take` has it then. Raises ssl.SSLError."""
+        rest = memoryview(octets)
+        while rest:
+            rest = rest[self._connection.write(rest) :]
+
+    def take(self) -> bytes:
+        """Give what is to be written to the wire now."""
+        return self._outgoing.read()
+
+    def close(self) -> None:
+        """Say that nothing more comes; `take` has it then. Does not wait for the peer to say so too."""
+        if self.established:
+            try:
+                self._connection.unwrap()
+            except ssl.SSLError:  # it has not answered yet, or broke off: either way we are done
+                return
+
+    def describe(self) -> Tls:
+        """See ServerTls."""
+        return self._tls.describe(self._connection)
+
+    def bindings(self) -> tuple[bytes, ...]:
+        """See ServerTls."""
+        return self._tls.bindings(self._connection)
+
+    def failure(self, error: ssl.SSLError) -> str:
+        """Say in words what went wrong: a constant of OpenSSL's, never what the peer sent."""
+        reason = getattr(error, "reason", None) or "the peer broke off"
+        when = "TLS" if self.established else "TLS handshake"
+        return f"{when}: {reason.lower().replace('_', ' ')}"

@@ -1,0 +1,92 @@
+"""TLS over memory."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from notqmail.smtpd.channel import TlsChannel
+from tests.support.tls_client import OneCertificate, TlsClient
+
+
+class Pipe:
+    """Brings octets to a channel, and keeps what the channel wants to send."""
+
+    def __init__(self, tls: OneCertificate) -> None:
+        self.channel = TlsChannel(tls)
+        self.written = b""
+        self.heard = b""
+
+    def send(self, octets: bytes) -> None:
+        self.heard += self.channel.receive(octets)
+        self.written += self.channel.take()
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Pipe:
+    return Pipe(OneCertificate(tmp_path))
+
+
+def test_what_is_said_arrives_however_the_stream_is_cut(pipe: Pipe) -> None:
+    client = TlsClient(pipe)
+    whole = pipe.send
+    pipe.send = lambda octets: [whole(octets[i : i + 1]) for i in range(len(octets))]  # type: ignore
+
+    client.handshake()
+    client.say(b"x" * 40_000)
+
+    assert pipe.heard == b"x" * 40_000
+
+
+def test_a_reply_larger_than_a_record_arrives_whole(pipe: Pipe) -> None:
+    client = TlsClient(pipe)
+    client.handshake()
+
+    pipe.channel.send(b"y" * 100_000)
+    pipe.written += pipe.channel.take()
+
+    assert client.hear() == b"y" * 100_000
+
+
+def test_the_end_of_the_peer_is_noticed(pipe: Pipe) -> None:
+    client = TlsClient(pipe)
+    client.handshake()
+    assert pipe.channel.established
+    assert not pipe.channel.ended
+
+    client.close()
+
+    assert pipe.channel.ended
+
+
+def test_a_failure_is_told_in_words_and_with_an_alert(pipe: Pipe) -> None:
+    with pytest.raises(ssl.SSLError) as caught:
+        pipe.channel.receive(b"EHLO client.example\r\n")
+
+    assert pipe.channel.failure(caught.value) == "TLS handshake: wrong version number"
+    assert pipe.channel.failure(ssl.SSLError()) == "TLS handshake: the peer broke off"
+
+
+def test_closing_before_the_handshake_says_nothing(pipe: Pipe) -> None:
+    pipe.channel.close()
+
+    assert pipe.channel.take() == b""
+
+
+def test_closing_says_so_once(pipe: Pipe) -> None:
+    client = TlsClient(pipe)
+    client.handshake()
+
+    pipe.channel.close()
+    pipe.written += pipe.channel.take()
+    client.hear()
+
+    assert client.over
+
+
+def test_the_connection_is_described(pipe: Pipe) -> None:
+    client = TlsClient(pipe)
+    client.handshake()
+
+    assert pipe.channel.describe().version == "TLSv1.3"
+    assert pipe.channel.bindings() == (b"binding",)
