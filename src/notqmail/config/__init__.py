@@ -13,16 +13,16 @@ from notqmail.config.local import Dns, Local, Log, Web
 from notqmail.config.outbound import Outbound
 from notqmail.config.quantity import (
     Endpoint,
-    Network,
     Seconds,
     Section,
     Size,
     endpoint,
-    network,
     seconds,
 )
 from notqmail.config.queue import JournalSection, Mailbox, Queue
 from notqmail.config.tls import Certificate, Tls
+from notqmail.mail.network import Network
+from notqmail.mail.network import parse_network as network
 
 __all__ = [
     "SUBMISSION",

@@ -46,14 +46,6 @@ def endpoint(text: str) -> Endpoint:
     return Endpoint(host, int(port))
 
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def network(text: str) -> Network:
-    """Read "192.0.2.0/24", "2001:db8::/32" or one address; raise ValueError."""
-    return ipaddress.ip_network(text)
-
-
 def quantity(kind: type, value: Any) -> Any:
     """Read a Seconds or a Size as written in the file. Raises TypeError, ValueError."""
     units = _UNITS[kind]
