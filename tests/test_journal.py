@@ -193,6 +193,8 @@ def test_records_are_found_by_their_names(record: Record) -> None:
         ("alice@bücher.example", "alice@xn--bcher-kva.example"),
         ("192.0.2.1", "192.0.2.1"),
         ("2001:DB8:0:0::1", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::1"),
         ("not an address", "not an address"),
     ],
 )

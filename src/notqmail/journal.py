@@ -12,7 +12,6 @@ it tells of, `at` is wall-clock seconds when that ended, `seconds` how long it t
 """
 
 import contextlib
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -20,6 +19,7 @@ from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry
 from notqmail.mail.envelope import Recipient
 from notqmail.mail.errors import AddressError
+from notqmail.mail.network import plain_address
 from notqmail.mail.outcome import Outcome
 from notqmail.mail.reply import Reply
 
@@ -269,7 +269,6 @@ def keys(record: Mapping[str, Any]) -> set[str]:
 def key(asked: str) -> str:
     """Write what somebody asks for as `keys` does: `[ref …]`, `<message-id>`, an address in any spelling, an IP."""
     text = asked.strip().removeprefix("[ref ").rstrip("]").strip("<>")
-    for read in (ipaddress.ip_address, Address.parse):
-        with contextlib.suppress(ValueError, AddressError):
-            return str(read(text)).lower()
-    return text.lower()
+    with contextlib.suppress(AddressError):
+        return str(Address.parse(text)).lower()
+    return plain_address(text).lower()

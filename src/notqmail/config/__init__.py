@@ -13,14 +13,11 @@ from notqmail.config.local import Dns, Local, Log, Web
 from notqmail.config.outbound import Outbound
 from notqmail.config.quantity import (
     Endpoint,
-    Network,
     Seconds,
     Section,
     Size,
     endpoint,
-    network,
     seconds,
-    within,
 )
 from notqmail.config.queue import JournalSection, Mailbox, Queue
 from notqmail.config.tls import Certificate, Tls
@@ -44,7 +41,6 @@ __all__ = [
     "Local",
     "Log",
     "Mailbox",
-    "Network",
     "Outbound",
     "Pam",
     "Queue",
@@ -56,8 +52,6 @@ __all__ = [
     "Web",
     "endpoint",
     "load",
-    "network",
     "parse",
     "seconds",
-    "within",
 ]

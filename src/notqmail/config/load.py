@@ -12,11 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from notqmail.config.file import Config
-from notqmail.config.quantity import Section, endpoint, network, quantity
+from notqmail.config.quantity import Section, endpoint, quantity
 from notqmail.config.tls import Certificate, Tls
 from notqmail.mail.address import Address
 from notqmail.mail.errors import AddressError, ConfigError
 from notqmail.mail.idn import canonical_domain
+from notqmail.mail.network import parse_network
 
 SUBMISSION = ("submission", "submissions")
 
@@ -163,12 +164,12 @@ def _malformed(config: Config) -> Iterator[tuple[str, str, str]]:
             for b in e.bind
         ),
         *(
-            (f"listen[{i}].{key}", each, network, "")
+            (f"listen[{i}].{key}", each, parse_network, "")
             for i, e in enumerate(config.listen)
             for key, networks in (("proxy", e.proxy), ("xclient", e.xclient))
             for each in networks
         ),
-        *(("auth.ban.exempt", each, network, "") for each in config.auth.ban.exempt),
+        *(("auth.ban.exempt", each, parse_network, "") for each in config.auth.ban.exempt),
         ("auth.realm", config.auth.realm, canonical_domain, ""),
         ("tls.default", config.tls.default, canonical_domain, ""),
         *(("web.bind", b, endpoint, "") for b in config.web.bind),

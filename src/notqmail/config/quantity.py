@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -44,20 +44,6 @@ def endpoint(text: str) -> Endpoint:
     if ":" in host or not host:
         raise ValueError(f"{text!r} is not address:port; an IPv6 address goes in brackets")
     return Endpoint(host, int(port))
-
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def network(text: str) -> Network:
-    """Read "192.0.2.0/24", "2001:db8::/32" or one address; raise ValueError."""
-    return ipaddress.ip_network(text)
-
-
-def within(address: str, networks: Sequence[Network]) -> bool:
-    """Say whether an IP address as text is in one of the networks."""
-    ip = ipaddress.ip_address(address)
-    return any(ip in each for each in networks)
 
 
 def quantity(kind: type, value: Any) -> Any:

@@ -12,6 +12,7 @@ import re
 
 from notqmail.mail.address import Address
 from notqmail.mail.date import date_time
+from notqmail.mail.network import plain_address
 
 WIDTH = 78  # octets of a line without CRLF (RFC 5322 §2.1.1)
 MAX_NAME = 255  # characters kept of a name the peer gave
@@ -80,11 +81,8 @@ def clean_name(name: str) -> str:
 
 def address_literal(address: str) -> str:
     """Write an IP address as in RFC 5321 §4.1.3; IPv4 that came in through an IPv6 socket as IPv4."""
-    if ":" not in address:
-        return f"[{clean_name(address)}]"
-    if address.startswith("::ffff:") and "." in address:
-        return f"[{clean_name(address[7:])}]"
-    return f"[IPv6:{clean_name(address.partition('%')[0])}]"
+    plain = plain_address(address)
+    return f"[IPv6:{clean_name(plain)}]" if ":" in plain else f"[{clean_name(plain)}]"
 
 
 def _fold(tokens: list[str], at: float) -> bytes:

@@ -4,13 +4,13 @@ One registry serves all listeners of one process; limits are per listener.
 """
 
 import asyncio
-import ipaddress
 import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
 from notqmail.config import Limits
+from notqmail.mail.network import client_network, plain_address
 from notqmail.mail.reply import Reply
 from notqmail.policy.transaction import Peer
 from notqmail.smtpd import replies
@@ -18,8 +18,6 @@ from notqmail.smtpd.dialogue import Work
 from notqmail.smtpd.service import Counts
 
 logger = logging.getLogger(__name__)
-
-_V4_MAPPED = "::ffff:"
 
 
 class Connection(Protocol):
@@ -73,7 +71,7 @@ class Registry:
 
     def place(self, session: Connection, address: str) -> Reply | None:
         """Count an admitted connection in the network it comes from, or say why it is not served (421)."""
-        key = network(address)
+        key = client_network(address)
         v6 = ":" in key
         limit = self._limits.connections_per_ipv6 if v6 else self._limits.connections_per_ipv4
         if self._per_network[key] >= limit:
@@ -142,23 +140,8 @@ class Registry:
             self._quiet.set()
 
 
-def network(address: str) -> str:
-    """What a connection limit counts: an IPv4 address, or the /64 an IPv6 address stands in."""
-    if ":" not in address:
-        return address
-    packed = ipaddress.IPv6Address(address)
-    return str(ipaddress.IPv6Network((int(packed) >> 64 << 64, 64)))
-
-
 def peer_of(transport: asyncio.BaseTransport) -> Peer:
     """Who is at the other end. An IPv4 client on an IPv6 socket is an IPv4 client; zones are dropped."""
     remote = transport.get_extra_info("peername") or ("", 0)
     local = transport.get_extra_info("sockname") or ("", 0)
-    return Peer(_plain(remote[0]), remote[1], _plain(local[0]), local[1])
-
-
-def _plain(address: str) -> str:
-    address = address.partition("%")[0]
-    return (
-        address[len(_V4_MAPPED) :] if address.startswith(_V4_MAPPED) and "." in address else address
-    )
+    return Peer(plain_address(remote[0]), remote[1], plain_address(local[0]), local[1])

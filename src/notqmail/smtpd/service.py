@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from notqmail.config import Limits, Network, within
+from notqmail.config import Limits
 from notqmail.mail.message import Message
+from notqmail.mail.network import Networks
 from notqmail.mail.reply import Reply
 from notqmail.policy.pipeline import Pipeline
 from notqmail.policy.settle import Disagreement
@@ -35,6 +36,9 @@ class Counts(Protocol):
         """An AUTH exchange has ended: "ok", or why not."""
 
 
+NOWHERE = Networks(())
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """Our reply to EHLO, and the keywords in it."""
@@ -53,13 +57,9 @@ class Doors:
     implicit: bool = False
     handshakes: int = 200
     handshake_timeout: float = 30.0
-    proxy: tuple[Network, ...] = ()
+    proxy: Networks = NOWHERE
     proxy_timeout: float = 10.0
-    xclient: tuple[Network, ...] = ()
-
-    def sends_proxy(self, address: str) -> bool:
-        """Say whether who connects from there begins with a PROXY header."""
-        return bool(self.proxy) and within(address, self.proxy)
+    xclient: Networks = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class SmtpSession(asyncio.Protocol):
             self._turn_away(refusal)
             return
         self._admitted = True
-        if self._service.doors.sends_proxy(peer.address):
+        if peer.address in self._service.doors.proxy:
             self._proxy = ProxyHeader()
             self._allow(self._service.doors.proxy_timeout)
         else:
