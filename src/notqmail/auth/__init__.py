@@ -1,1 +1,1 @@
-"""Libraries: who is speaking. Reusable alone; they await only ports."""
+"""Libraries about who is speaking. Each is usable alone; they await only ports."""
