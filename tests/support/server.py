@@ -28,6 +28,7 @@ Settings = Mapping[str, Any]
 
 HOSTNAME = "mx.example.org"
 DOMAIN = "example.org"
+PASSWORD = "correct horse battery staple"  # of every user
 _NOTQMAIL = (str(Path(sys.executable).with_name("notqmail")),)  # what pip installed
 
 
@@ -69,6 +70,21 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def submission_port(self) -> int:
+        """Where our own people say STARTTLS and log in."""
+        return self.base + 587
+
+    @property
+    def submissions_port(self) -> int:
+        """Where they log in over TLS from the first octet."""
+        return self.base + 465
+
+    @property
+    def certificate(self) -> Path:
+        """What a client trusts to trust us: the self-signed certificate of the development profile."""
+        return self.directory / "tls" / "cert.pem"
+
+    @property
     def config(self) -> Path:
         return self.directory / "notqmail.toml"
 
@@ -91,7 +107,8 @@ class Server:
         named = [word for user in users for word in ("--user", f"{user}@{DOMAIN}")]
         made = notqmail(
             *("init", str(self.directory), "--hostname", HOSTNAME, "--domain", DOMAIN),
-            *(*named, "--dev", "--port-base", str(self.base)),
+            *(*named, "--dev", "--port-base", str(self.base), "--password-file", "-"),
+            given=PASSWORD.encode() + b"\n",
         )
         assert made.status == 0, made.output
 

@@ -1,38 +1,65 @@
-"""placeholder"""
+"""SASL for a server: which mechanisms are offered, and the exchange of each (RFC 4422, RFC 4954).
 
-from collections.abc import Awaitable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol
+offered(configured, accounts.mechanisms, bound=…, certified=…)  ──► what EHLO says
+begin(mechanism, terms)                                        ──► Exchange, or None: 504 5.5.4
+"""
 
-from notqmail.mail.login import Login
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+
+from notqmail.auth.sasl_plain import External, Login, Plain
+from notqmail.auth.sasl_step import (
+    Challenge,
+    Decoy,
+    Exchange,
+    Failure,
+    Reason,
+    Step,
+    Success,
+    Terms,
+)
+from notqmail.auth.scram import PLUS, Scram
+
+__all__ = [
+    "Challenge",
+    "Decoy",
+    "Exchange",
+    "Failure",
+    "Reason",
+    "Step",
+    "Success",
+    "Terms",
+    "begin",
+    "offered",
+]
+
+_BEGIN: Mapping[str, Callable[[Terms], Exchange]] = {
+    "PLAIN": Plain,
+    "LOGIN": Login,
+    "EXTERNAL": External,
+    **{
+        name: partial(Scram, name)
+        for base in ("SCRAM-SHA-256", "SCRAM-SHA-1")
+        for name in (base, base + PLUS)
+    },
+}
 
 
-class Reason(StrEnum):
-    MALFORMED = "malformed"
-    WRONG = "wrong"
+def offered(
+    configured: Iterable[str], served: Collection[str], *, bound: bool, certified: bool
+) -> tuple[str, ...]:
+    """Give the mechanisms to offer, in the order of the configuration: those that the accounts can serve, -PLUS when
+    there is a channel to be `bound` to, EXTERNAL when the client is `certified` by its certificate."""
+    return tuple(
+        name
+        for name in configured
+        if name.removesuffix(PLUS) in served
+        and (bound or not name.endswith(PLUS))
+        and (certified or name != "EXTERNAL")
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Success:
-    login: Login
-    octets: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    reason: Reason
-
-
-Step = Challenge | Success | Failure
-
-
-class Exchange(Protocol):
-    @property
-    def user(self) -> str: ...
-    def respond(self, response: bytes | None) -> Step | Awaitable[Step]: ...
+def begin(mechanism: str, terms: Terms) -> Exchange | None:
+    """Begin an exchange; None when the mechanism, in whatever case, was not offered."""
+    name = mechanism.upper()
+    return _BEGIN[name](terms) if name in terms.offered else None

@@ -209,7 +209,7 @@ class Dialogue:
         session.helo, session.helo_valid = command.name, command.valid
         session.esmtp = command.verb == "EHLO"
         if session.esmtp and self._logins is not None:
-            self._offer = service.offer(session, self._logins.mechanisms())
+            self._offer = service.offer(session, self._logins.offered())
         reply = self._patience.idly(self._offer.reply if session.esmtp else service.helo)
         waiting = service.pipeline.helo(session)
         return reply if waiting is None else after(waiting, reply)

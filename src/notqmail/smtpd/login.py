@@ -1,19 +1,22 @@
 """Logging in: one AUTH exchange after another, until one succeeds or the client has had enough of them (RFC 4954).
 
-A mechanism (auth/sasl) takes decoded responses and gives steps; here is what is SMTP about it: base64, 334, cancelling
-with `*`, the replies, and the wait that a failure costs. Passwords pass through here: nothing of what a client sent in
-an exchange is logged or answered.
+A mechanism (auth/sasl) takes responses and gives steps; here is what is SMTP about it: base64, 334, cancelling with
+`*`, the replies, and the wait that a failure costs. Passwords pass through here: nothing of what a client sent in an
+exchange is logged or answered, but the name it claimed.
 """
 
 import asyncio
 import base64
 import binascii
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from notqmail.auth.sasl import Challenge, Exchange, Failure, Reason, Step, Success
+from notqmail.auth.sasl import Challenge, Decoy, Exchange, Failure, Reason, Success, Terms
+from notqmail.auth.sasl import begin as begin_exchange
+from notqmail.auth.sasl import offered as offered_mechanisms
+from notqmail.auth.sasl_client import BINDING
 from notqmail.log import event
 from notqmail.mail.errors import AuthUnavailableError
 from notqmail.mail.login import Attempt, Login
@@ -21,6 +24,7 @@ from notqmail.mail.reply import Reply
 from notqmail.policy.evidence import Decision
 from notqmail.policy.transaction import Session
 from notqmail.policy.verdict import Accept, Reject
+from notqmail.ports import Authenticator, Clock
 from notqmail.smtp import command as smtp
 from notqmail.smtpd import replies
 
@@ -28,11 +32,12 @@ _log = logging.getLogger("notqmail.smtpd")
 
 MAX_LINE = 12288  # octets of a line in an exchange, with its CRLF (RFC 4954 §4)
 
-Answer = Reply | Coroutine[Any, Any, Reply | None] | None
+Answer = Coroutine[Any, Any, Reply | None]
 
 
 class Penalty(Protocol):
-    """What a failure costs: seconds to wait before it is answered, and whether the network is banned from now on."""
+    """What a failure costs: seconds to wait before it is answered, and until when the network is banned (wall-clock
+    seconds; None: it is not)."""
 
     @property
     def delay(self) -> float: ...
@@ -44,7 +49,7 @@ class LoginGuard(Protocol):
     """Counts failures by network."""
 
     def banned(self, address: str) -> float | None:
-        """Until when connections from there are refused, wall-clock seconds; None when they are not."""
+        """Until when connections from there are refused; None when they are not."""
 
     def failed(self, address: str) -> Penalty: ...
     def succeeded(self, address: str) -> None: ...
@@ -52,18 +57,22 @@ class LoginGuard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Logins:
-    """What the login of one listener is made of. `begin` starts an exchange for a mechanism, with the channel bindings
-    and the client's certificate names; `used` is told of each login; `attempts` may fail in one session."""
+    """What logging in at one listener is made of. `mechanisms` are those that may be offered, `attempts` may fail in
+    one session; the rest is as in sasl.Terms."""
 
-    begin: Callable[[str, Attempt, tuple[bytes, ...], tuple[str, ...]], Exchange]
-    used: Callable[[Login, Attempt], Awaitable[None]]
-    offered: Callable[[tuple[bytes, ...], tuple[str, ...]], tuple[str, ...]]
-    guard: LoginGuard
+    accounts: Authenticator
+    mechanisms: tuple[str, ...]
     attempts: int
+    guard: LoginGuard
+    decoy: Decoy
+    nonce: Callable[[], str]
+    clock: Clock
+    realm: str = ""
 
 
 class LoginDialogue:
-    """The AUTH commands of one session. `waiting` is True while the next line is a response."""
+    """The AUTH commands of one session. `waiting` is True while the next line is a response; `bindings` are the channel
+    bindings (tls-server-end-point) of the connection."""
 
     def __init__(self, session: Session, logins: Logins, count: Callable[[str], None]) -> None:
         self.waiting = False
@@ -71,96 +80,80 @@ class LoginDialogue:
         self._session, self._logins, self._count = session, logins, count
         self._mechanism = ""
         self._exchange: Exchange | None = None
-        self._success: Success | None = None  # its last word was sent, and is to be acknowledged
         self._failures = 0
         peer = session.peer
         self._attempt = Attempt(peer.address, peer.local_address, session.kind)
 
-    def mechanisms(self) -> tuple[str, ...]:
-        """What may be offered on the connection as it is."""
-        return self._logins.offered(self.bindings, self._names())
-
-    def auth(self, command: smtp.Auth) -> Answer:
-        """Begin an exchange."""
-        if command.mechanism not in self.mechanisms():
-            return replies.NO_MECHANISM
-        self._mechanism = command.mechanism
-        self._exchange = self._logins.begin(
-            command.mechanism, self._attempt, self.bindings, self._names()
+    def offered(self) -> tuple[str, ...]:
+        """The mechanisms that a client may use on the connection as it is."""
+        return offered_mechanisms(
+            self._logins.mechanisms,
+            self._logins.accounts.mechanisms,
+            bound=bool(self.bindings),
+            certified=bool(self._certificate()),
         )
-        if command.initial is None:
-            return self._step(self._exchange.respond(None))
-        return self._respond(b"" if command.initial == "=" else _decoded(command.initial.encode()))
 
-    def respond(self, line: bytes) -> Answer:
-        """Take a line of an exchange."""
+    def auth(self, command: smtp.Auth) -> Reply | Answer:
+        """Begin an exchange."""
+        logins = self._logins
+        self._mechanism = command.mechanism
+        self._exchange = begin_exchange(
+            command.mechanism,
+            Terms(
+                accounts=logins.accounts,
+                attempt=self._attempt,
+                offered=self.offered(),
+                decoy=logins.decoy,
+                nonce=logins.nonce,
+                realm=logins.realm,
+                bindings={BINDING: self.bindings},
+                certificate=self._certificate(),
+            ),
+        )
+        if self._exchange is None:
+            return replies.NO_MECHANISM
+        if command.initial is None:
+            return self._respond(self._exchange, None)
+        return self.respond(b"" if command.initial == "=" else command.initial.encode())
+
+    def respond(self, line: bytes) -> Reply | Answer:
+        """Take a line of an exchange, without its CRLF."""
         if line == b"*":
             return self._end(replies.LOGIN_CANCELLED, "cancelled")
-        return self._respond(_decoded(line))
+        try:
+            response = base64.b64decode(line, validate=True)
+        except binascii.Error:
+            return self._end(replies.LOGIN_MALFORMED, "not base64")
+        assert self._exchange is not None
+        return self._respond(self._exchange, response)
 
-    def too_long(self) -> Answer:
+    def too_long(self) -> Reply:
         """A line of an exchange was over MAX_LINE, or ended in a way no line does."""
-        return self._end(replies.LOGIN_LINE_TOO_LONG, "line too long")
+        return self._end(replies.LOGIN_LINE_TOO_LONG, "no line")
 
-    def _names(self) -> tuple[str, ...]:
+    def _certificate(self) -> tuple[str, ...]:
         return self._session.tls.client_names if self._session.tls is not None else ()
 
-    def _respond(self, response: bytes | None) -> Answer:
-        if response is None:
-            return self._end(replies.LOGIN_MALFORMED, "not base64")
-        if self._success is not None:
-            if response:
-                return self._end(replies.LOGIN_MALFORMED, "a response to the last word")
-            return self._succeed(self._success.login)
-        assert self._exchange is not None
-        return self._step(self._exchange.respond(response))
-
-    def _step(self, step: Step | Awaitable[Step]) -> Answer:
-        if isinstance(step, Challenge | Success | Failure):
-            return self._answer(step)
-        return self._later(step)
-
-    async def _later(self, pending: Awaitable[Step]) -> Reply | None:
+    async def _respond(self, exchange: Exchange, response: bytes | None) -> Reply | None:
         self.waiting = False
         try:
-            step = await pending
+            step = await exchange.respond(response)
         except AuthUnavailableError as error:
-            event(
-                _log,
-                "login-unavailable",
-                level=logging.WARNING,
-                s=self._session.id,
-                ip=self._attempt.address,
-                why=str(error),
-            )
-            self._failures += 1
-            enough = self._failures >= self._logins.attempts
-            reply = replies.TOO_MANY_LOGINS if enough else replies.LOGIN_UNAVAILABLE
-            return self._end(reply, "unavailable")
-        answer = self._answer(step)
-        return await answer if isinstance(answer, Coroutine) else answer
-
-    def _answer(self, step: Step) -> Answer:
+            return self._unavailable(error)
         match step:
             case Challenge(octets):
-                return self._ask(octets)
-            case Success(login, octets):
-                if not octets:
-                    return self._succeed(login)
-                self._success = step
-                return self._ask(octets)
-            case Failure(reason):
-                return self._fail(reason)
-
-    def _ask(self, octets: bytes) -> Reply:
-        self.waiting = True
-        return Reply(334, "", base64.b64encode(octets).decode())
+                self.waiting = True
+                return Reply(334, "", base64.b64encode(octets).decode())
+            case Success(login):
+                return await self._succeed(login)
+            case Failure():
+                return await self._fail(step)
 
     async def _succeed(self, login: Login) -> Reply:
-        self._reset()
-        session, attempt = self._session, self._attempt
+        session, attempt, logins = self._session, self._attempt, self._logins
+        self._exchange = None
         session.login = login
-        self._logins.guard.succeeded(attempt.address)
+        logins.guard.succeeded(attempt.address)
         self._decide(Accept("login", self._facts(account=login.account, label=login.label)))
         event(
             _log,
@@ -172,36 +165,55 @@ class LoginDialogue:
             mechanism=self._mechanism,
         )
         self._count("ok")
-        await self._logins.used(login, attempt)
+        await logins.accounts.used(login, attempt, logins.clock.now())
         return replies.LOGGED_IN
 
-    def _fail(self, reason: Reason) -> Answer:
-        if reason is Reason.MALFORMED:
-            return self._end(replies.LOGIN_MALFORMED, "malformed")
-        user = self._exchange.user if self._exchange is not None else ""
+    async def _fail(self, failure: Failure) -> Reply:
+        if failure.reason is not Reason.WRONG:
+            reply = _OTHER_FAILURES[failure.reason]
+            return self._end(reply, str(failure.reason), user=failure.user, detail=failure.why)
         self._failures += 1
         penalty = self._logins.guard.failed(self._attempt.address)
+        banned = penalty.banned_until is not None
         event(
             _log,
             "login-failed",
             level=logging.WARNING,
             s=self._session.id,
             ip=self._attempt.address,
-            user=user[:_MAX_USER],
+            user=failure.user,
             mechanism=self._mechanism,
-            why=str(reason),
-            banned=penalty.banned_until is not None,
+            why=failure.why,
+            banned=banned,
         )
-        enough = self._failures >= self._logins.attempts or penalty.banned_until is not None
-        reply = replies.TOO_MANY_LOGINS if enough else replies.LOGIN_WRONG
-        self._end(reply, str(reason), user)
-        return _after(penalty.delay, reply) if penalty.delay > 0 else reply
+        reply = replies.TOO_MANY_LOGINS if self._enough() or banned else replies.LOGIN_WRONG
+        self._end(reply, "wrong", user=failure.user, detail=failure.why)
+        if penalty.delay > 0:
+            await asyncio.sleep(penalty.delay)
+        return reply
 
-    def _end(self, reply: Reply, why: str, user: str = "") -> Reply:
+    def _unavailable(self, error: AuthUnavailableError) -> Reply:
+        self._failures += 1
+        event(
+            _log,
+            "login-unavailable",
+            level=logging.WARNING,
+            s=self._session.id,
+            ip=self._attempt.address,
+            why=str(error),
+        )
+        reply = replies.TOO_MANY_LOGINS if self._enough() else replies.LOGIN_UNAVAILABLE
+        return self._end(reply, "unavailable", detail=str(error))
+
+    def _enough(self) -> bool:
+        return self._failures >= self._logins.attempts
+
+    def _end(self, reply: Reply, why: str, **facts: str) -> Reply:
         """An exchange has come to nothing."""
-        self._reset()
+        self.waiting = False
+        self._exchange = None
         self._count(why)
-        self._decide(Reject(reply, why, self._facts(user=user[:_MAX_USER])))
+        self._decide(Reject(reply, why, self._facts(**facts)))
         return reply
 
     def _decide(self, verdict: Accept | Reject) -> None:
@@ -212,21 +224,8 @@ class LoginDialogue:
         found = {"mechanism": self._mechanism, **facts}
         return {name: value for name, value in found.items() if value}
 
-    def _reset(self) -> None:
-        self.waiting = False
-        self._exchange = self._success = None
 
-
-_MAX_USER = 255  # characters of a name that log and journal keep
-
-
-def _decoded(text: bytes) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return None
-
-
-async def _after(delay: float, reply: Reply) -> Reply:
-    await asyncio.sleep(delay)
-    return reply
+_OTHER_FAILURES = {
+    Reason.MALFORMED: replies.LOGIN_MALFORMED,
+    Reason.UNSUPPORTED: replies.NO_MECHANISM,
+}
