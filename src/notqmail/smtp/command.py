@@ -21,6 +21,7 @@ from notqmail.mail.reply import Reply
 from notqmail.smtp import parameters
 from notqmail.smtp.path import Path, parse_path
 from notqmail.smtp.refused import RefusedError
+from notqmail.smtp.xclient import Xclient, parse_xclient
 
 MAX_VERB = 32  # letters
 
@@ -115,7 +116,9 @@ class Other:
     argument: str
 
 
-Command = Hello | Mail | Rcpt | Data | Bdat | Rset | Noop | Quit | Vrfy | Expn | Help | Other
+Command = (
+    Hello | Mail | Rcpt | Data | Bdat | Rset | Noop | Quit | Vrfy | Expn | Help | Xclient | Other
+)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _IPV4 = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
@@ -242,6 +245,11 @@ def _bdat(argument: str, offered: frozenset[str]) -> Command:
     return Bdat(int(match[1]), match[2] is not None)
 
 
+def _xclient(argument: str, offered: frozenset[str]) -> Command:
+    """Only who is offered it may say it; to anybody else it is no verb at all."""
+    return parse_xclient(argument) if "XCLIENT" in offered else Other("XCLIENT", argument)
+
+
 def _alone(verb: str, command: Command, argument: str, offered: frozenset[str]) -> Command:
     if argument:
         raise RefusedError(501, "5.5.4", f"{verb} takes no argument")
@@ -270,4 +278,5 @@ _PARSERS: Mapping[str, Callable[[str, frozenset[str]], Command | Reply]] = {
     "VRFY": partial(_asking, "VRFY", Vrfy),
     "EXPN": partial(_asking, "EXPN", Expn),
     "HELP": lambda argument, offered: Help(argument),
+    "XCLIENT": _xclient,
 }
