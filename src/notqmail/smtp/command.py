@@ -21,6 +21,7 @@ from notqmail.mail.reply import Reply
 from notqmail.smtp import parameters
 from notqmail.smtp.path import Path, parse_path
 from notqmail.smtp.refused import RefusedError
+from notqmail.smtp.xclient import Xclient, parse_xclient
 
 MAX_VERB = 32  # letters
 
@@ -143,6 +144,7 @@ Command = (
     | Help
     | StartTls
     | Auth
+    | Xclient
     | Other
 )
 
@@ -279,6 +281,11 @@ def _auth(argument: str, offered: frozenset[str]) -> Command:
     return Auth(mechanism.upper(), initial if space else None)
 
 
+def _xclient(argument: str, offered: frozenset[str]) -> Command:
+    """Only who is offered it may say it; to anybody else it is no verb at all."""
+    return parse_xclient(argument) if "XCLIENT" in offered else Other("XCLIENT", argument)
+
+
 def _alone(verb: str, command: Command, argument: str, offered: frozenset[str]) -> Command:
     if argument:
         raise RefusedError(501, "5.5.4", f"{verb} takes no argument")
@@ -309,4 +316,5 @@ _PARSERS: Mapping[str, Callable[[str, frozenset[str]], Command | Reply]] = {
     "STARTTLS": partial(_alone, "STARTTLS", StartTls()),
     "AUTH": _auth,
     "HELP": lambda argument, offered: Help(argument),
+    "XCLIENT": _xclient,
 }

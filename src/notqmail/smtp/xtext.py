@@ -32,6 +32,16 @@ def decode_xtext(text: str) -> str:
     return text
 
 
+def decode_xtext_utf8(text: str) -> str:
+    """Decode xtext whose octets are UTF-8 of printable characters; raise ValueError outside it."""
+    if _XTEXT.fullmatch(text) is None:
+        raise ValueError("not xtext")
+    decoded = _octets(text).decode()
+    if not decoded.isprintable():
+        raise ValueError("xtext of a character that does not print")
+    return decoded
+
+
 def encode_xtext(text: str) -> str:
     """Encode printable US-ASCII as xtext; raise ValueError for anything else."""
     if _GRAPHIC.fullmatch(text) is None:
@@ -66,12 +76,15 @@ def _utf8_in_xtext(text: str) -> str | None:
     sends for every such recipient. None for what is plain ASCII or nothing of the kind."""
     if "+" not in text or _XTEXT.fullmatch(text) is None:
         return None
-    octets = _HEXOCTET.sub(lambda octet: bytes.fromhex(octet[1].decode()), text.encode())
     try:
-        decoded = octets.decode()
+        decoded = _octets(text).decode()
     except UnicodeDecodeError:
         return None
     return decoded if not decoded.isascii() and decoded.isprintable() else None
+
+
+def _octets(text: str) -> bytes:
+    return _HEXOCTET.sub(lambda octet: bytes.fromhex(octet[1].decode()), text.encode())
 
 
 def _decode_unitext(text: str) -> str:

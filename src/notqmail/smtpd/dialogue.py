@@ -21,15 +21,17 @@ from notqmail.mail.reply import Reply
 from notqmail.policy.evidence import Decision
 from notqmail.policy.transaction import Session, Tls
 from notqmail.policy.verdict import Accept
+from notqmail.policy.xclient import assume
 from notqmail.smtp import command as smtp
 from notqmail.smtp.command import parse_command
 from notqmail.smtp.framing import BadEnding, Line, LineReader, TooLong
+from notqmail.smtp.xclient import Xclient
 from notqmail.smtpd import replies
 from notqmail.smtpd.login import MAX_LINE, LoginDialogue
 from notqmail.smtpd.mailing import Answer, Mailing, after
 from notqmail.smtpd.patience import Patience
 from notqmail.smtpd.receiver import ChunkInput, DataInput
-from notqmail.smtpd.service import Service
+from notqmail.smtpd.service import Offer, Service
 
 TURN = 0.02  # seconds of work on one pipeline before other sessions have theirs
 # Octets of a message at once that make it wait its turn too. The event loop reads a socket again and again while there
@@ -45,27 +47,38 @@ class Dialogue:
     def __init__(
         self, session: Session, service: Service, crowded: Callable[[], bool] = lambda: False
     ) -> None:
-        self.session = session
         self.out: list[bytes] = []
         self.closed = False
         self.draining = False
-        self.upgrading = (
-            False  # the client was told to begin TLS: nothing it says in clear is heard any more
-        )
+        # the client was told to begin TLS: nothing that it says in clear is heard any more
+        self.upgrading = False
         self._service = service
         self._crowded = crowded  # says whether too many handshakes are going on
         self._input: deque[bytes] = deque()
-        self._logins = (
-            None
-            if service.logins is None
-            else LoginDialogue(session, service.logins, service.counted_login)
-        )
-        longest = 0 if self._logins is None else MAX_LINE
+        longest = 0 if service.logins is None else MAX_LINE
         self._lines = LineReader(max(service.limits.command_line, longest))
-        self._offer = service.offer(session)
         self._patience = Patience(service.limits)
         self._mailing = Mailing(session, service, self._patience)
         self._began = service.clock.now()
+        self._direct = session.peer  # the connection's own ends, whoever stands behind them
+        self._bindings: tuple[bytes, ...] = ()
+        self._adopt(session)
+
+    def _adopt(self, session: Session) -> None:
+        """Serve this session from now on: the first one, or the one that XCLIENT put in its place."""
+        service = self._service
+        self.session = self._mailing.session = session
+        self._logins = (
+            None
+            if service.logins is None
+            else LoginDialogue(session, service.logins, self._bindings, service.counted_login)
+        )
+        self._offer = self._offered()
+
+    def _offered(self) -> Offer:
+        mechanisms = () if self._logins is None else self._logins.offered()
+        xclient = self._direct.address in self._service.doors.xclient
+        return self._service.offer(self.session, mechanisms, xclient=xclient)
 
     # the shell's side
 
@@ -82,9 +95,8 @@ class Dialogue:
         session.helo, session.helo_valid, session.esmtp = "", False, False
         self._service.pipeline.forget_helo(session)
         self.upgrading = False
-        if self._logins is not None:
-            self._logins.bindings = bindings
-        self._offer = self._service.offer(session)
+        self._bindings = bindings
+        self._adopt(session)
 
     def feed(self, octets: bytes) -> None:
         """Take what the client sent."""
@@ -208,8 +220,7 @@ class Dialogue:
         session, service = self.session, self._service
         session.helo, session.helo_valid = command.name, command.valid
         session.esmtp = command.verb == "EHLO"
-        if session.esmtp and self._logins is not None:
-            self._offer = service.offer(session, self._logins.offered())
+        self._offer = self._offered()
         reply = self._patience.idly(self._offer.reply if session.esmtp else service.helo)
         waiting = service.pipeline.helo(session)
         return reply if waiting is None else after(waiting, reply)
@@ -235,6 +246,21 @@ class Dialogue:
         self.upgrading = True
         return replies.START_TLS
 
+    def _xclient(self, command: Xclient) -> Answer:
+        """A proxy says who its client is: the session begins anew, as that client's (Postfix's XCLIENT_README)."""
+        if self._mailing.open:
+            return replies.FINISH_FIRST
+        logins = self._service.logins
+        session = assume(
+            self.session, command, self._direct, logins.realm if logins is not None else ""
+        )
+        self._adopt(session)
+        if logins is not None and logins.guard.banned(session.peer.address) is not None:
+            return replies.BANNED
+        waiting = self._service.pipeline.connect(session)
+        banner = self._patience.idly(self._service.banner)
+        return banner if waiting is None else after(waiting, banner)
+
     def _auth(self, command: smtp.Auth) -> Answer:
         session = self.session
         if self._logins is None:
@@ -246,7 +272,7 @@ class Dialogue:
         if session.login is not None:
             return replies.LOGIN_ALREADY
         if self._mailing.open:
-            return replies.LOGIN_IN_TRANSACTION
+            return replies.FINISH_FIRST
         return self._logins.auth(command)
 
     def _mail(self, command: smtp.Mail) -> Answer:
@@ -315,5 +341,6 @@ _HANDLERS: dict[type, Callable[[Dialogue, Any], Answer]] = {
     smtp.Help: Dialogue._help,
     smtp.StartTls: Dialogue._starttls,
     smtp.Auth: Dialogue._auth,
+    Xclient: Dialogue._xclient,
     smtp.Other: Dialogue._other,
 }

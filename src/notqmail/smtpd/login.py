@@ -72,11 +72,17 @@ class Logins:
 
 class LoginDialogue:
     """The AUTH commands of one session. `waiting` is True while the next line is a response; `bindings` are the channel
-    bindings (tls-server-end-point) of the connection."""
+    bindings (tls-server-end-point) of its connection; `count` is told how each exchange ends."""
 
-    def __init__(self, session: Session, logins: Logins, count: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        logins: Logins,
+        bindings: tuple[bytes, ...],
+        count: Callable[[str], None],
+    ) -> None:
         self.waiting = False
-        self.bindings: tuple[bytes, ...] = ()
+        self._bindings = bindings
         self._session, self._logins, self._count = session, logins, count
         self._mechanism = ""
         self._exchange: Exchange | None = None
@@ -89,13 +95,15 @@ class LoginDialogue:
         return offered_mechanisms(
             self._logins.mechanisms,
             self._logins.accounts.mechanisms,
-            bound=bool(self.bindings),
+            bound=bool(self._bindings),
             certified=bool(self._certificate()),
         )
 
     def auth(self, command: smtp.Auth) -> Reply | Answer:
         """Begin an exchange."""
         logins = self._logins
+        if logins.guard.banned(self._attempt.address) is not None:  # by another session's failures
+            return self._end(replies.BANNED, "banned")
         self._mechanism = command.mechanism
         self._exchange = begin_exchange(
             command.mechanism,
@@ -106,7 +114,7 @@ class LoginDialogue:
                 decoy=logins.decoy,
                 nonce=logins.nonce,
                 realm=logins.realm,
-                bindings={BINDING: self.bindings},
+                bindings={BINDING: self._bindings},
                 certificate=self._certificate(),
             ),
         )

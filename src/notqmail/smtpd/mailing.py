@@ -34,12 +34,14 @@ Answer = Reply | Coroutine[Any, Any, Reply | None] | None
 
 
 class Mailing:
-    """`accepted` counts messages; `body` is what takes the octets of a message now, if they are to come."""
+    """`session` is whose they are; `accepted` counts messages; `body` is what takes the octets of a message now, if they
+    are to come."""
 
     def __init__(self, session: Session, service: Service, patience: Patience) -> None:
         self.accepted = 0
         self.body: DataInput | ChunkInput | None = None
-        self._session, self._service, self._patience = session, service, patience
+        self.session = session
+        self._service, self._patience = service, patience
         self._txn: Transaction | None = None
         self._refusal: Reply | None = None  # of the last recipient
         self._reception: Reception | None = None
@@ -51,7 +53,7 @@ class Mailing:
         return self._txn is not None
 
     def mail(self, command: smtp.Mail) -> Answer:
-        service, session = self._service, self._session
+        service, session = self._service, self.session
         if not session.helo:
             return replies.HELLO_FIRST
         if self._txn is not None:

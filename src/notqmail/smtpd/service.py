@@ -12,6 +12,7 @@ from notqmail.policy.pipeline import Pipeline
 from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Session, Transaction
 from notqmail.ports import Clock, Draft, Journal, Store
+from notqmail.smtp.xclient import ATTRIBUTES
 from notqmail.smtpd.channel import ServerTls
 from notqmail.smtpd.login import Logins
 
@@ -92,13 +93,19 @@ class Service:
         object.__setattr__(self, "banner", Reply(220, "", f"{self.hostname} ESMTP notqmail"))
         object.__setattr__(self, "helo", Reply(250, "", self.hostname))
 
-    def offer(self, session: Session, mechanisms: Sequence[str] = ()) -> Offer:
-        """Say what is offered to a session as it is now. `mechanisms` are those it could log in by."""
+    def offer(
+        self, session: Session, mechanisms: Sequence[str] = (), *, xclient: bool = False
+    ) -> Offer:
+        """Say what is offered to a session as it is now. `mechanisms` are those it could log in by; `xclient` when it
+        may say who its client is."""
         more = []
-        if session.tls is None and self.doors.tls is not None:
-            more.append("STARTTLS")
+        if session.tls is None:
+            if self.doors.tls is not None:
+                more.append("STARTTLS")
         elif mechanisms and session.login is None:
             more.append(f"AUTH {' '.join(mechanisms)}")
+        if xclient:
+            more.append(f"XCLIENT {ATTRIBUTES}")
         key = tuple(more)
         offer = self._offers.get(key)
         if offer is None:

@@ -15,10 +15,10 @@ from typing import cast
 from notqmail.log import event
 from notqmail.mail.reply import Reply
 from notqmail.policy.transaction import Peer, Session
+from notqmail.smtp.proxy import Malformed, ProxyReader
 from notqmail.smtpd import replies
 from notqmail.smtpd.channel import TlsChannel
 from notqmail.smtpd.dialogue import Dialogue, Work
-from notqmail.smtpd.proxy import MalformedProxyError, ProxyHeader
 from notqmail.smtpd.registry import Registry, peer_of
 from notqmail.smtpd.service import Service
 
@@ -37,7 +37,7 @@ class SmtpSession(asyncio.Protocol):
         self._loop = registry.loop
         self._transport: asyncio.Transport
         self._peer: Peer
-        self._proxy: ProxyHeader | None = None  # while its header is awaited
+        self._proxy: ProxyReader | None = None  # while its header is awaited
         self._channel: TlsChannel | None = None
         self._dialogue: Dialogue | None = None
         self._until: float | None = None  # when a PROXY header or a handshake has taken too long
@@ -65,7 +65,7 @@ class SmtpSession(asyncio.Protocol):
             return
         self._admitted = True
         if peer.address in self._service.doors.proxy:
-            self._proxy = ProxyHeader()
+            self._proxy = ProxyReader()
             self._allow(self._service.doors.proxy_timeout)
         else:
             self._meet(peer)
@@ -142,17 +142,20 @@ class SmtpSession(asyncio.Protocol):
 
     # -- the door: PROXY, TLS -----------------------------------------------------------------------------------
 
-    def _introduced(self, header: ProxyHeader, data: bytes) -> bytes | None:
+    def _introduced(self, reader: ProxyReader, data: bytes) -> bytes | None:
         """Read a PROXY header: give what follows it, None before its end."""
-        try:
-            found = header.feed(data)
-        except MalformedProxyError as error:
-            self._fail(f"PROXY header: {error}")
-            return None
+        found = reader.feed(data)
         if found is None:
             return None
+        if isinstance(found, Malformed):
+            self._fail(f"the proxy was cut off: {found.why}")
+            return None
         self._proxy = self._until = None
-        self._meet(found.peer(self._peer))
+        ends = found.ends
+        if ends is None:
+            self._meet(self._peer)
+        else:
+            self._meet(Peer(ends.source, ends.source_port, ends.destination, ends.destination_port))
         return found.rest
 
     def _meet(self, peer: Peer) -> None:

@@ -9,12 +9,14 @@ TARGETS: Mapping[str, Target] = {
     target.name: target
     for target in (
         Target("command", smtp.command, "smtp", ("smtp.command", "smtp.parameters", "smtp.path")),
+        Target("xclient", smtp.xclient, "xclient", ("smtp.xclient",)),
         Target("xtext", smtp.xtext, "smtp", ("smtp.xtext",)),
         Target("features", smtp.features, "reply", ("smtp.extension", "delivery.features")),
         Target("framing", wire.framing, "smtp", ("smtp.framing",)),
         Target("dots", wire.dots, "dots", ("smtp.dots", "smtp.faults")),
         Target("undot", wire.undot, "dots", ("smtp.dots",)),
         Target("chunks", wire.chunks, "dots", ("smtp.chunking", "smtp.faults")),
+        Target("proxy", wire.proxy, "proxy", ("smtp.proxy",)),
         Target("reply", wire.reply, "reply", ("smtp.reply", "mail.reply")),
         Target(
             "dialogue",

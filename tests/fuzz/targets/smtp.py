@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from ipaddress import ip_address
 
 from notqmail.delivery.features import Features, mail_command, rcpt_command
 from notqmail.mail.envelope import Body, Envelope, Recipient
@@ -10,6 +11,8 @@ from notqmail.mail.traits import Traits
 from notqmail.smtp.command import Bdat, Hello, Mail, Other, Rcpt, parse_command
 from notqmail.smtp.extension import ehlo_reply, parse_ehlo, session_limits, size_limit
 from notqmail.smtp.parameters import MAX_DIGITS, MAX_ORCPT
+from notqmail.smtp.refused import RefusedError
+from notqmail.smtp.xclient import Xclient, parse_xclient
 from notqmail.smtp.xtext import decode_orcpt, decode_xtext, encode_orcpt, encode_xtext
 from tests.fuzz.given import Given
 
@@ -89,6 +92,22 @@ def _one_line(line: bytes) -> bytes:
     assert line.index(b"\r\n") == len(line) - 2, line
     assert line.count(b"\r") == line.count(b"\n") == 1
     return line[:-2]
+
+
+def xclient(data: bytes) -> None:
+    """What a proxy says of its client is bounded, printable, and an address is one; else it is refused."""
+    text, said = Given(data).text(), None
+    with suppress(RefusedError):
+        said = parse_xclient(text)
+    if said is None:
+        return
+    assert said != Xclient()
+    for word in (said.name, said.helo, said.login, said.proto):
+        assert word is None or (len(word) <= 255 and word.isprintable())
+    for address in (said.address, said.local_address):
+        assert not address or str(ip_address(address)) == address
+    for port in (said.port, said.local_port):
+        assert port is None or 0 <= port < 65536
 
 
 def xtext(data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from notqmail.mail.errors import LocalProtocolError, RemoteProtocolError
 from notqmail.mail.reply import Reply
@@ -9,6 +10,7 @@ from notqmail.smtp.chunking import ChunkChecker
 from notqmail.smtp.dots import DataDecoder, DotEncoder
 from notqmail.smtp.faults import Faults
 from notqmail.smtp.framing import BadEnding, Line, LineReader, TooLong
+from notqmail.smtp.proxy import MAX_V2, Header, Malformed, ProxyReader
 from notqmail.smtp.reply import ReplyParser
 from tests.fuzz.given import Given
 from tests.fuzz.targets.smtp import assert_reply_lines
@@ -126,6 +128,35 @@ def chunks(data: bytes) -> None:
     content = b"".join(pieces)
     assert checker.line_ended == (b"\r\n" + content).endswith(b"\r\n")
     assert checker.finish() == checker.finish() == _faults(content, content)
+
+
+def proxy(data: bytes) -> None:
+    """A header does not depend on the split, is bounded, and names addresses and ports or nobody."""
+    pieces = Given(data).pieces()
+    stream = b"".join(pieces)
+    whole = ProxyReader().feed(stream)
+    reader, found, taken = ProxyReader(), None, 0
+    for piece in pieces:
+        if found is None:
+            found = reader.feed(piece)
+            taken += len(piece)
+    match whole:
+        case None:
+            assert found is None
+            assert len(stream) < MAX_V2
+        case Malformed():
+            assert isinstance(found, Malformed)
+        case Header(ends, rest):
+            assert isinstance(found, Header)
+            assert (found.ends, found.rest + stream[taken:]) == (ends, rest)
+            assert stream.endswith(rest)
+            assert len(stream) - len(rest) <= MAX_V2
+            if ends is not None:
+                assert {str(ip_address(each)) for each in (ends.source, ends.destination)} == {
+                    ends.source,
+                    ends.destination,
+                }
+                assert max(ends.source_port, ends.destination_port) < 65536
 
 
 def reply(data: bytes) -> None:
