@@ -93,8 +93,8 @@ class Draft(Protocol):
         ...
 
     async def commit(self, routed: Routed) -> Sequence[Entry]:
-        """Make it durable; `routed.message.content` is this draft's content. The entries come back claimed.
-        Raises SpoolError, and nothing is kept then."""
+        """Make it durable; `routed.message.content` is this draft's content. The entries come back claimed, those
+        of a held message not at all. Raises SpoolError, and nothing is kept then."""
         ...
 
     def discard(self) -> None:
@@ -122,7 +122,7 @@ class Store(Protocol):
         delay_told: bool = False,
     ) -> Sequence[Entry]:
         """Record one attempt in one transaction: outcomes written, final recipients removed, the rest due at
-        `next_due` and unleased, `children` (bounces, forwards) committed and returned claimed. A message without
+        `next_due` and unleased, `children` (bounces, forwards) committed and returned claimed, as by `commit`. A message without
         recipients is gone, and its blob with it. Raises StaleTokenError, and records nothing then."""
         ...
 
