@@ -4,7 +4,7 @@ A method is `async` only when it can wait. One that usually need not wait return
 Awaitable of it: `None | Awaitable[None]` (see docs/adr/0002).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -178,6 +178,10 @@ class Directory(Protocol):
     def mailbox(self, local: str, domain: str) -> bool: ...
     def alias(self, local: str, domain: str) -> Sequence[Address]:
         """The targets of an alias, of a catch-all with local "", or () when there is none."""
+        ...
+
+    def senders(self, account: str) -> Collection[tuple[str, str]]:
+        """What an account may send as beside its own addresses: (local, domain), local "" for all of a domain."""
         ...
 
 
