@@ -4,7 +4,7 @@ A method is `async` only when it can wait. One that usually need not wait return
 Awaitable of it: `None | Awaitable[None]` (see docs/adr/0002).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -93,8 +93,8 @@ class Draft(Protocol):
         ...
 
     async def commit(self, routed: Routed) -> Sequence[Entry]:
-        """Make it durable; `routed.message.content` is this draft's content. The entries come back claimed.
-        Raises SpoolError, and nothing is kept then."""
+        """Make it durable; `routed.message.content` is this draft's content. The entries come back claimed, those
+        of a held message not at all. Raises SpoolError, and nothing is kept then."""
         ...
 
     def discard(self) -> None:
@@ -122,7 +122,7 @@ class Store(Protocol):
         delay_told: bool = False,
     ) -> Sequence[Entry]:
         """Record one attempt in one transaction: outcomes written, final recipients removed, the rest due at
-        `next_due` and unleased, `children` (bounces, forwards) committed and returned claimed. A message without
+        `next_due` and unleased, `children` (bounces, forwards) committed and returned claimed, as by `commit`. A message without
         recipients is gone, and its blob with it. Raises StaleTokenError, and records nothing then."""
         ...
 
@@ -178,6 +178,10 @@ class Directory(Protocol):
     def mailbox(self, local: str, domain: str) -> bool: ...
     def alias(self, local: str, domain: str) -> Sequence[Address]:
         """The targets of an alias, of a catch-all with local "", or () when there is none."""
+        ...
+
+    def senders(self, account: str) -> Collection[tuple[str, str]]:
+        """What an account may send as beside its own addresses: (local, domain), local "" for all of a domain."""
         ...
 
 

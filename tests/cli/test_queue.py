@@ -19,7 +19,7 @@ def config(tmp_path: Path) -> Path:
     config = init(tmp_path / "x")
     put(config, FIRST, "alice@example.org", "bob@example.net", "eve@example.com", age=7200)
     put(config, SECOND, "", "bob@example.net", age=60)
-    put(config, THIRD, "carol@example.org", "bob@example.com", age=60)
+    put(config, THIRD, "carol@example.org", "bob@example.com", age=60, login="carol@example.org")
     return config
 
 
@@ -67,6 +67,7 @@ def test_an_empty_queue_is_said_to_be(tmp_path: Path) -> None:
         (["--older", "1h"], {(FIRST, "bob@example.net"), (FIRST, "eve@example.com")}),
         (["--older", "1h", "--domain", "example.com"], {(FIRST, "eve@example.com")}),
         (["--held"], set()),
+        (["--login", "carol@example.org"], {(THIRD, "bob@example.com")}),
     ],
 )
 def test_filters_narrow(config: Path, filters: list[str], found: set[tuple[str, str]]) -> None:
@@ -91,6 +92,11 @@ def test_one_message_is_shown_whole(config: Path) -> None:
         "eve@example.com",
     ]
     assert json.loads(queue(config, "show", FIRST, "--json").out)["sender"] == "alice@example.org"
+
+
+def test_who_sent_a_message_is_shown(config: Path) -> None:
+    assert "login:    carol@example.org\n" in queue(config, "show", THIRD).out
+    assert "login:" not in queue(config, "show", FIRST).out
 
 
 def test_the_message_comes_octet_for_octet(config: Path) -> None:

@@ -321,6 +321,7 @@ async def test_show_names_every_fact_as_the_control_socket_does() -> None:
         assert shown == {
             "id": id,
             "sender": ALICE,
+            "login": "",
             "born": EPOCH,
             "size": len(CONTENT),
             "envid": "id 7",

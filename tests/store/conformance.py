@@ -145,6 +145,38 @@ class StoreConformance:
         (again,) = await store.claim(EPOCH, 2)
         assert await read(again.message.content) == b"first\r\n"
 
+    async def test_a_held_message_is_committed_and_given_to_nobody(self, store: Store) -> None:
+        item = routed("0A", "a@example.net", "b@example.org", held=True)
+
+        assert await put(store, item) == []
+
+        assert await store.claim(EPOCH + HOUR, 10) == []
+        assert await store.next_due() is None
+        assert await store.counts() == {"active": 0, "due": 0, "deferred": 0, "held": 2}
+
+    async def test_a_message_held_from_its_birth_is_delivered_when_released(
+        self, store: Store
+    ) -> None:
+        await put(store, routed("0A", "a@example.net", content=LARGE, held=True))
+
+        await store.edit(QueueFilter(id="0A"), "release", EPOCH)
+
+        (entry,) = await store.claim(EPOCH, 10)
+        assert (entry.attempts, entry.recovered) == (0, False)
+        assert await read(entry.message.content) == LARGE
+        await store.settle(entry, outcomes(entry))
+        assert await store.find(EVERYTHING) == []
+
+    async def test_who_sent_a_message_is_remembered(self, store: Store) -> None:
+        await put(store, routed("0A", login="alice@example.org"))
+        await put(store, routed("0B"))
+
+        first, second = await store.open("0A"), await store.open("0B")
+
+        assert first is not None
+        assert second is not None
+        assert (first.login, second.login) == ("alice@example.org", "")
+
     # drafts
 
     async def test_a_draft_can_be_read_before_the_commit(self, store: Store) -> None:
@@ -442,13 +474,18 @@ class StoreConformance:
             (QueueFilter(held=False), ["0A", "0A", "0B"]),
             (QueueFilter(domain="example.org", sender="sender@example.com"), ["0A"]),
             (QueueFilter(domain="example.org", recipient="@example.net"), []),
+            (QueueFilter(login="o'neill"), ["0B"]),
+            (QueueFilter(login="O'Neill"), []),
+            (QueueFilter(login="o'neill", held=True), []),
         ],
     )
     async def test_find_matches_every_field_that_is_set(
         self, store: Store, clock: FakeClock, which: QueueFilter, expected: list[str]
     ) -> None:
         await put(store, routed("0A", "a@example.net", "b@example.org"))
-        young = routed("0B", "b@example.net", sender="other@example.net", born=EPOCH + 1)
+        young = routed(
+            "0B", "b@example.net", sender="other@example.net", born=EPOCH + 1, login="o'neill"
+        )
         await put(store, young)
         await waiting(store, "0C", EPOCH)
         await store.edit(QueueFilter(id="0C"), "hold", EPOCH)

@@ -37,6 +37,7 @@ FILTERS = st.builds(
     domain=st.sampled_from(("", "", "example.org")),
     older=st.sampled_from((0.0, 100.0)),
     held=st.sampled_from((None, None, True, False)),
+    login=st.sampled_from(("", "", "", "alice")),
 )
 
 
@@ -61,17 +62,31 @@ class Stores(RuleBasedStateMachine):
         self.runner.close()
         shutil.rmtree(self.root)
 
-    def _message(self, to: Sequence[str], octets: int) -> Routed:
+    def _message(
+        self, to: Sequence[str], octets: int, *, login: str = "", held: bool = False
+    ) -> Routed:
         self.number += 1
-        return routed(f"0A{self.number:04}", *to, content=b"x" * octets, born=self.clock.now())
+        return routed(
+            f"0A{self.number:04}",
+            *to,
+            content=b"x" * octets,
+            born=self.clock.now(),
+            login=login,
+            held=held,
+        )
 
     def _keep(self, ours: Sequence[Entry], theirs: Sequence[Entry]) -> None:
         assert [self.run(facts(e)) for e in ours] == [self.run(facts(e)) for e in theirs]
         self.claims += zip(ours, theirs, strict=True)
 
-    @rule(to=TO, octets=st.sampled_from((10, 500)))
-    def commit(self, to: list[str], octets: int) -> None:
-        item = self._message(to, octets)
+    @rule(
+        to=TO,
+        octets=st.sampled_from((10, 500)),
+        login=st.sampled_from(("", "alice")),
+        held=st.sampled_from((False, False, True)),
+    )
+    def commit(self, to: list[str], octets: int, login: str, held: bool) -> None:
+        item = self._message(to, octets, login=login, held=held)
         self._keep(self.run(put(self.memory, item)), self.run(put(self.sqlite, item)))
 
     @rule(
@@ -83,8 +98,14 @@ class Stores(RuleBasedStateMachine):
         self._keep(ours, theirs)
 
     @precondition(lambda self: self.claims)
-    @rule(data=st.data(), due=TIMES, told=st.booleans(), born=st.booleans())
-    def settle(self, data: st.DataObject, due: float, told: bool, born: bool) -> None:
+    @rule(
+        data=st.data(),
+        due=TIMES,
+        told=st.booleans(),
+        born=st.booleans(),
+        held=st.sampled_from((False, False, True)),
+    )
+    def settle(self, data: st.DataObject, due: float, told: bool, born: bool, held: bool) -> None:
         pair = data.draw(st.sampled_from(self.claims))
         finals = [data.draw(st.sampled_from((None, True, False))) for _ in pair[0].recipients]
         results = [
@@ -92,7 +113,7 @@ class Stores(RuleBasedStateMachine):
             for r, final in zip(pair[0].recipients, finals, strict=True)
             if final is not None
         ]
-        children = [self._message(("z@c.example",), 600)] if born else []
+        children = [self._message(("z@c.example",), 600, held=held)] if born else []
 
         async def one(store: Store, entry: Entry) -> Sequence[Entry] | None:
             try:
@@ -177,7 +198,8 @@ async def account(store: Store) -> tuple[object, ...]:
 async def opened(store: Store, id: str) -> tuple[object, ...]:
     item = await store.open(id)
     assert item is not None
-    return item.message.envelope, item.hops, item.born, await read(item.message.content)
+    content = await read(item.message.content)
+    return item.message.envelope, item.hops, item.born, item.login, content
 
 
 TestAgreement = Stores.TestCase

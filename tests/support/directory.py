@@ -1,6 +1,6 @@
 """An in-memory Directory: domains, mailboxes and aliases written as a postmaster would."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from notqmail.mail.address import Address
 from notqmail.mail.idn import canonical_domain
@@ -12,7 +12,7 @@ class MemoryDirectory:
     """ports.Directory from values; its attributes may be changed while it is in use.
 
     MemoryDirectory(["example.org"], ["alice@example.org"], {"sales@example.org": ["alice@example.org"]});
-    a catch-all is written "@example.org".
+    a catch-all is written "@example.org". `lists` are the senders of accounts, as in the senders file.
     """
 
     def __init__(
@@ -20,12 +20,16 @@ class MemoryDirectory:
         domains: Iterable[str] = ("example.org",),
         mailboxes: Iterable[str] = (),
         aliases: Mapping[str, Sequence[str]] | None = None,
+        lists: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.domains = {canonical_domain(domain) for domain in domains}
         self.mailboxes = {_key(mailbox) for mailbox in mailboxes}
         self.aliases = {
             _key(name): tuple(Address.parse(target) for target in targets)
             for name, targets in (aliases or {}).items()
+        }
+        self.lists = {
+            name: frozenset(map(_key, addresses)) for name, addresses in (lists or {}).items()
         }
 
     def is_local(self, domain: str) -> bool:
@@ -36,6 +40,9 @@ class MemoryDirectory:
 
     def alias(self, local: str, domain: str) -> Sequence[Address]:
         return self.aliases.get((local, domain), ())
+
+    def senders(self, account: str) -> Collection[Key]:
+        return self.lists.get(account, ())
 
 
 def _key(text: str) -> Key:

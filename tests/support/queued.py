@@ -18,13 +18,27 @@ CONTENT = b"Subject: hi\r\n\r\nbody \xff\r\n"
 TRACE = b"Received: by mx.example.org\r\n"
 
 
-def put(config: Path, id: str, sender: str, *recipients: str, age: float = 60.0) -> None:
+def put(
+    config: Path,
+    id: str,
+    sender: str,
+    *recipients: str,
+    age: float = 60.0,
+    login: str = "",
+    held: bool = False,
+) -> None:
     """Put a message of so many seconds of age into the queue, due in an hour."""
-    asyncio.run(_put(config, id, sender, recipients, time.time() - age))
+    asyncio.run(_put(config, id, sender, recipients, time.time() - age, login, held))
 
 
 async def _put(
-    config: Path, id: str, sender: str, recipients: tuple[str, ...], born: float
+    config: Path,
+    id: str,
+    sender: str,
+    recipients: tuple[str, ...],
+    born: float,
+    login: str,
+    held: bool,
 ) -> None:
     settings = await asyncio.to_thread(load, config)
     store = await SqliteStore.start(settings.data, settings.queue, SystemClock())
@@ -39,7 +53,7 @@ async def _put(
             await pressure
         message = Message(envelope, draft.content(), (HeaderEdit("prepend", TRACE),))
         hops = tuple(Hop("smtp", address.domain) for address in addresses)
-        entries = await draft.commit(Routed(id, message, hops, born))
+        entries = await draft.commit(Routed(id, message, hops, born, login, held))
         await store.release(entries, time.time() + 3600)
     finally:
         await store.close()

@@ -1,6 +1,7 @@
 """Small makers for tests of the stores: messages with routes, drafts, outcomes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry, Routed
@@ -31,12 +32,14 @@ def routed(
     sender: str = "sender@example.com",
     content: Content | bytes = b"Subject: test\r\n\r\nhello\r\n",
     born: float = EPOCH,
+    login: str = "",
+    held: bool = False,
 ) -> Routed:
     """A message with plain recipients, routed by `hop_of`."""
     recipients = tuple(Recipient(Address.parse(text)) for text in to or ("alice@example.org",))
     envelope = Envelope(Address.parse(sender) if sender else None, recipients)
     octets = Octets(content) if isinstance(content, bytes) else content
-    return Routed(id, Message(envelope, octets), tuple(map(hop_of, recipients)), born)
+    return Routed(id, Message(envelope, octets), tuple(map(hop_of, recipients)), born, login, held)
 
 
 async def put(store: Store, item: Routed, chunk: int = 65536) -> Sequence[Entry]:
@@ -55,7 +58,7 @@ async def put(store: Store, item: Routed, chunk: int = 65536) -> Sequence[Entry]
     message = Message(
         item.message.envelope, draft.content(), item.message.edits, item.message.marks
     )
-    return await draft.commit(Routed(item.id, message, item.hops, item.born))
+    return await draft.commit(replace(item, message=message))
 
 
 async def read(content: Content | Message) -> bytes:

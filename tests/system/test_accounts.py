@@ -51,6 +51,44 @@ def test_domains_mailboxes_and_aliases_are_found(site: Site) -> None:
     assert directory.alias("sales", "example.org") == (Address("alice", "example.org"),)
 
 
+def test_senders_are_found_by_the_name_of_their_account(site: Site) -> None:
+    assert site.directory.senders("alice@example.org") == ()
+
+    site.write(
+        "senders", "Alice@example.org: office@example.org, @example.net\nroot: x@example.net\n"
+    )
+    site.clock.advance(1)
+
+    both = {("office", "example.org"), ("", "example.net")}
+    assert site.directory.senders("alice@example.org") == both
+    assert site.directory.senders("ALICE@Example.org") == both
+    assert site.directory.senders("root") == {("x", "example.net")}
+    assert site.directory.senders("Root") == ()
+
+
+def test_a_wrong_line_of_senders_changes_nothing(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.write("senders", "root: x@example.net\n")
+    site.clock.advance(1)
+    assert site.directory.senders("root")
+    site.write("senders", "root: x@example.net\nalice office\n")
+    site.clock.advance(1)
+
+    assert site.directory.senders("root")
+    assert f"{site.home}/senders:2" in caplog.text
+
+
+def test_senders_that_are_taken_away_are_nobodys(site: Site) -> None:
+    site.write("senders", "root: x@example.net\n")
+    site.clock.advance(1)
+    assert site.directory.senders("root")
+    (site.home / "senders").unlink()
+    site.clock.advance(1)
+
+    assert site.directory.senders("root") == ()
+
+
 def test_what_is_not_there_is_not_found(site: Site) -> None:
     directory = site.directory
 

@@ -4,21 +4,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from notqmail.config import Config, Limits, Listen, Submission, endpoint
+from notqmail.config import SUBMISSION, Config, Limits, Listen, Submission, endpoint
+from notqmail.mail.envelope import Recipient
 from notqmail.mail.idn import canonical_domain
 from notqmail.mail.message import Message
 from notqmail.mail.received import injected_field, received_field
+from notqmail.policy.complete_header import CompleteHeader
 from notqmail.policy.early_talker import EarlyTalker
 from notqmail.policy.exempt import Exemptions
 from notqmail.policy.header_text import ReadHeader
 from notqmail.policy.helo import HeloSyntax
 from notqmail.policy.loops import Loops
-from notqmail.policy.pipeline import Pipeline
+from notqmail.policy.pipeline import Pipeline, nobody
 from notqmail.policy.recipients import Recipients
 from notqmail.policy.relay_guard import RelayGuard
+from notqmail.policy.require_auth import RequireAuth
+from notqmail.policy.require_tls import RequireTls
+from notqmail.policy.sender_owned import SenderOwned
 from notqmail.policy.trace import Trace
 from notqmail.policy.transaction import Transaction
+from notqmail.policy.well_formed import WellFormed
 from notqmail.ports import Clock, Directory
+from notqmail.queue.ownership import Ownership
 from notqmail.queue.route import Router
 from notqmail.queue.submit import LISTENER as LOCAL
 
@@ -43,10 +50,21 @@ def make_rules(
 ) -> Rules:
     """Put the stages of each listener in order; `reference` names refusals."""
     router = Router(directory, config, is_ours)
-    guard, exempt = RelayGuard(router.is_local), Exemptions(router.is_local)
-    trace = Trace(_received_writer(canonical_domain(config.hostname), config.submission))
+    guard, spared = RelayGuard(router.is_local), Exemptions(router.is_local)
+    hostname = canonical_domain(config.hostname)
+    trace = Trace(_received_writer(hostname, config.submission))
+    check = config.submission.check_sender
+    sender_owned = SenderOwned(
+        Ownership(router, directory, config),
+        envelope=check != "off",
+        header=check == "envelope and header",
+    )
 
-    def pipeline(stages: Sequence[object], budget: float) -> Pipeline:
+    def pipeline(
+        stages: Sequence[object],
+        budget: float,
+        exempt: Callable[[Transaction, Recipient], bool] = spared,
+    ) -> Pipeline:
         return Pipeline(stages, clock, guard, exempt=exempt, reference=reference, budget=budget)
 
     def mx(listen: Listen) -> Pipeline:
@@ -62,10 +80,30 @@ def make_rules(
             listen.limits.stage_timeout,
         )
 
+    def submission(listen: Listen) -> Pipeline:
+        return pipeline(
+            [
+                RequireTls(),
+                RequireAuth(),
+                ReadHeader(),
+                WellFormed(),
+                sender_owned,
+                Recipients(router.judge),
+                CompleteHeader(hostname),
+                Loops(listen.limits.hops, router.is_local),
+                trace,
+            ],
+            listen.limits.stage_timeout,
+            nobody,
+        )
+
+    def of(listen: Listen) -> Pipeline:
+        return submission(listen) if listen.kind in SUBMISSION else mx(listen)
+
     local = pipeline(
         [ReadHeader(), Loops(config.local.hops, router.is_local), trace], Limits().stage_timeout
     )
-    return Rules(config, router, {LOCAL: local, **{each.name: mx(each) for each in config.listen}})
+    return Rules(config, router, {LOCAL: local, **{each.name: of(each) for each in config.listen}})
 
 
 def _received_writer(

@@ -42,6 +42,7 @@ class Span(click.ParamType[float]):
 def filters(function: F) -> F:
     """Add the options that say which recipients are meant."""
     for option in (
+        click.option("--login", metavar="ACCOUNT", help="The account that sent it."),
         click.option(
             "--older", metavar="SPAN", type=Span(), help='Accepted so long ago: "4h", "7d".'
         ),
@@ -56,11 +57,15 @@ def filters(function: F) -> F:
 
 
 def filter_of(
-    sender: str | None, to: str | None, domain: str | None, older: float | None
+    sender: str | None,
+    to: str | None,
+    domain: str | None,
+    older: float | None,
+    login: str | None = None,
 ) -> Filter:
     """Give what the options said as the fields of QueueFilter."""
     sender = "" if sender == "<>" else sender
-    given = {"sender": sender, "recipient": to, "domain": domain, "older": older}
+    given = {"sender": sender, "recipient": to, "domain": domain, "older": older, "login": login}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -107,7 +112,7 @@ def show(config: Path, as_json: bool, id: str) -> None:
         ("from", f"<{record['sender']}>"),
         ("accepted", f"{table.moment(record['born'])} ({table.age(record['born'])} ago)"),
         ("size", table.size(record["size"])),
-        *((name, record[name]) for name in ("envid", "ret", "body") if record[name]),
+        *((name, record[name]) for name in ("login", "envid", "ret", "body") if record[name]),
     ]
     for name, value in facts:
         click.echo(f"{name + ':':10}{table.clean(str(value))}")

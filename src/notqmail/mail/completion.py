@@ -6,7 +6,7 @@ leave. Octets go through otherwise untouched: nothing is decoded, folded or writ
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from notqmail.mail.address import Address
 from notqmail.mail.address_list import AddressList, read_addresses
@@ -18,7 +18,8 @@ _LINE_END = re.compile(rb"\r*\n|\r+(?!\n)")
 _LF = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _MBOX = (b"From ", b">From ")
-_DROPPED = frozenset({"bcc", "resent-bcc", "return-path", "content-length"})
+DROPPED = frozenset({"bcc", "resent-bcc", "return-path", "content-length"})
+"""What does not leave here, in lower case."""
 _TO = frozenset({"to", "cc", "bcc"})
 _RESENT_TO = frozenset({"resent-to", "resent-cc", "resent-bcc"})
 _WORD_OCTETS = 39  # of UTF-8 in an encoded word: it has at most 75 characters (RFC 2047 §2)
@@ -105,15 +106,20 @@ class HeaderReader:
 def complete(fields: Sequence[Field], author: bytes, now: float, message_id: str) -> bytes:
     """Give the header with the empty line after it. `author` is a value for From, `now` wall-clock seconds,
     `message_id` without its angle brackets; each is used only where the field is missing."""
-    have = {field.name.lower() for field in fields}
+    new = missing_fields({field.name.lower() for field in fields}, author, now, message_id)
+    kept = [field.raw for field in fields if field.name.lower() not in DROPPED]
+    return b"".join([new, *kept, b"\r\n"])
+
+
+def missing_fields(have: Container[str], author: bytes, now: float, message_id: str) -> bytes:
+    """Give the fields of `complete` that are not among `have`, names in lower case, as lines."""
     made = {
         "Date": date_time(now).encode(),
         "Message-ID": f"<{message_id}>".encode(),
         "From": author,
     }
     new = [b"%b: %b\r\n" % (k.encode(), v) for k, v in made.items() if k.lower() not in have]
-    kept = [field.raw for field in fields if field.name.lower() not in _DROPPED]
-    return b"".join([*new, *kept, b"\r\n"])
+    return b"".join(new)
 
 
 def named_recipients(fields: Iterable[Field], domain: str) -> AddressList:

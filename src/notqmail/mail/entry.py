@@ -11,13 +11,16 @@ from notqmail.mail.message import Message
 class Routed:
     """A message and where each of its recipients goes: `hops[i]` is for `message.envelope.recipients[i]`.
 
-    `id` is the queue id it will have; `born` wall-clock seconds.
+    `id` is the queue id it will have; `born` wall-clock seconds. `login` is the account that sent it, "" for none;
+    `held`: it is to be kept and not delivered until somebody releases it.
     """
 
     id: str
     message: Message
     hops: tuple[Hop, ...]
     born: float
+    login: str = ""
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class QueueFilter:
     domain: str = ""
     older: float = 0.0  # seconds of age at least
     held: bool | None = None
+    login: str = ""  # the account that sent it, as Login.account has it
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 `table` has them by name. Each takes a mapping of arguments and gives what JSON can hold, or octets; a NotqmailError
 is for the person who asked. Filters have the fields of QueueFilter: `id`, `sender` ("" is the null sender),
-`recipient`, `domain`, `older` (seconds), `held`. What acts on more than it shows needs a filter, or `all`.
+`recipient`, `domain`, `older` (seconds), `held`, `login`. What acts on more than it shows needs a filter, or `all`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -183,6 +183,7 @@ def _envelope(routed: Routed) -> dict[str, Any]:
     return {
         "id": routed.id,
         "sender": str(envelope.sender) if envelope.sender is not None else "",
+        "login": routed.login,
         "born": routed.born,
         "size": routed.message.size,
         "envid": envelope.envid,

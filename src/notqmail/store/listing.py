@@ -67,6 +67,8 @@ def _conditions(which: QueueFilter, now: float) -> Iterator[tuple[str, tuple[Any
         yield from _address("r.local", "r.domain", which.recipient)
     if which.domain:
         yield "r.domain = ?", (canonical_domain(which.domain),)
+    if which.login:
+        yield "json_extract(m.options, '$.login') = ?", (which.login,)
     if which.older:
         yield "m.born <= ?", (now - which.older,)
     if which.held is not None:

@@ -29,10 +29,11 @@ class Matcher:
         self._domain = canonical_domain(which.domain) if which.domain else ""
         self._born_by = now - which.older if which.older else float("inf")
         self._held = which.held
+        self._login = which.login
 
-    def message(self, id: str, sender: Address | None, born: float) -> bool:
+    def message(self, id: str, sender: Address | None, born: float, login: str = "") -> bool:
         """Say whether a message may match."""
-        if self._id not in ("", id) or born > self._born_by:
+        if self._id not in ("", id) or born > self._born_by or self._login not in ("", login):
             return False
         if self._null_sender:
             return sender is None

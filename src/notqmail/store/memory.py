@@ -53,6 +53,7 @@ class _Slot:
     attempts: int = 0
     recovered: bool = False
     delay_told: bool = False
+    login: str = ""
 
     @property
     def destination(self) -> str:
@@ -126,7 +127,7 @@ class MemoryStore:
         return MemoryDraft(self)
 
     def insert(self, routed: Routed, content: Content) -> Sequence[Entry]:
-        """Add a message and claim it."""
+        """Add a message and claim it, unless it is held."""
         self._check_open()
         if any(id == routed.id for id, _ in self._slots):
             raise SpoolError(f"m={routed.id} is in the queue already")
@@ -136,9 +137,16 @@ class MemoryStore:
             places = [n for n, hop in enumerate(routed.hops) if hop == entry.hop]
             pending = [_Pending(n, recipients[n]) for n in places]
             self._slots[entry.id, entry.hop.destination] = _Slot(
-                entry.id, entry.message, entry.hop, entry.born, entry.born, pending
+                entry.id,
+                entry.message,
+                entry.hop,
+                entry.born,
+                entry.born,
+                pending,
+                state=HELD if routed.held else ACTIVE,
+                login=routed.login,
             )
-        return entries
+        return [] if routed.held else entries
 
     async def claim(
         self, now: float, limit: int, skip: Sequence[str] = (), skip_transport: str = ""
@@ -210,7 +218,9 @@ class MemoryStore:
         marks = {r: mark for slot in slots for r, mark in slot.message.marks.items()}
         whole = replace(slots[0].message, marks=marks)
         message = share(whole, [pending.recipient for pending, _ in found])
-        return Routed(id, message, tuple(slot.hop for _, slot in found), slots[0].born)
+        return Routed(
+            id, message, tuple(slot.hop for _, slot in found), slots[0].born, slots[0].login
+        )
 
     async def edit(
         self,
@@ -286,7 +296,7 @@ class MemoryStore:
         found = [
             (slot, pending)
             for slot in self._slots.values()
-            if matcher.message(slot.id, slot.message.envelope.sender, slot.born)
+            if matcher.message(slot.id, slot.message.envelope.sender, slot.born, slot.login)
             for pending in slot.pending
             if matcher.recipient(pending.recipient.address, held=slot.state == HELD)
         ]

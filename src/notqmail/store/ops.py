@@ -70,7 +70,7 @@ Claim = tuple[str, str, int]  # id, destination, token
 
 
 def insert(database: Database, packed: Packed) -> None:
-    """Add a message whose entries are active."""
+    """Add a message; its entries are active, or held. What waits is not changed by either."""
     database.execute(INSERT_MESSAGE, packed.message)
     for entry in packed.entries:
         database.execute(INSERT_ENTRY, entry)

@@ -32,6 +32,7 @@ class Options(msgspec.Struct, omit_defaults=True):
     smtputf8: bool = False
     requiretls: bool = False
     body: Body | None = None
+    login: str = ""
 
 
 class Last(msgspec.Struct, omit_defaults=True):
@@ -86,8 +87,9 @@ def share(message: Message, recipients: Iterable[Recipient]) -> Message:
 
 
 def pack(routed: Routed, inline: bytes | None) -> Packed:
-    """Give the rows of a new message, its entries active. `inline` is the content, or None: it is in a file."""
+    """Give the rows of a new message, its entries active or held. `inline` is the content, or None: it is in a file."""
     id, message = routed.id, routed.message
+    state = HELD if routed.held else ACTIVE
     pending: dict[str, int] = {}
     recipients = []
     for n, (recipient, hop) in enumerate(
@@ -97,7 +99,7 @@ def pack(routed: Routed, inline: bytes | None) -> Packed:
         pending[destination] = pending.get(destination, 0) + 1
         recipients.append(_recipient_row(id, destination, n, recipient, message.marks))
     entries = [
-        (id, destination, ACTIVE, FIRST_TOKEN, routed.born, 0, 0, 0, count)
+        (id, destination, state, FIRST_TOKEN, routed.born, 0, 0, 0, count)
         for destination, count in pending.items()
     ]
     return Packed(_message_row(routed, inline), entries, recipients)
@@ -111,7 +113,7 @@ def _message_row(routed: Routed, inline: bytes | None) -> Row:
         routed.born,
         None if sender is None else sender.local,
         None if sender is None else sender.domain,
-        _pack_options(envelope),
+        _pack_options(envelope, routed.login),
         _msgpack.encode([(e.kind, e.field, e.index) for e in edits]) if edits else None,
         routed.message.content.size,
         int(inline is None),
@@ -119,9 +121,9 @@ def _message_row(routed: Routed, inline: bytes | None) -> Row:
     )
 
 
-def _pack_options(envelope: Envelope) -> str | None:
+def _pack_options(envelope: Envelope, login: str) -> str | None:
     options = Options(
-        envelope.envid, envelope.ret, envelope.smtputf8, envelope.requiretls, envelope.body
+        envelope.envid, envelope.ret, envelope.smtputf8, envelope.requiretls, envelope.body, login
     )
     return None if options == _NO_OPTIONS else _json.encode(options).decode()
 
@@ -179,6 +181,12 @@ def unpack_message(row: Row, recipients: Iterable[Row], content: Content) -> Mes
         known.body,
     )
     return Message(envelope, content, _unpack_edits(edits), marks or NO_MARKS)
+
+
+def unpack_login(row: Row) -> str:
+    """Read who sent a message; `row` as MESSAGE."""
+    options: str | None = row[4]
+    return "" if options is None else _options.decode(options).login
 
 
 def _unpack_recipient(row: Row) -> Recipient:

@@ -25,7 +25,7 @@ from notqmail.store.database import Connect, Database, connect, snapshot
 from notqmail.store.draft import Home, SqliteDraft
 from notqmail.store.files import Files
 from notqmail.store.progress import progress_of
-from notqmail.store.rows import Row, pack, split, unpack_entry, unpack_message
+from notqmail.store.rows import Row, pack, split, unpack_entry, unpack_login, unpack_message
 from notqmail.store.space import FreeSpace
 from notqmail.store.start import Opened, open_files
 from notqmail.store.writer import Writer, Writing
@@ -134,7 +134,7 @@ class SqliteStore:
         rest = progress_of(entry, outcomes, next_due, delay_told)
         placed = await self._place_all(children)
         packed = [pack(child, content.whole) for child, content in placed]
-        born = [new for child, content in placed for new in split(child, content)]
+        born = [new for c, content in placed if not c.held for new in split(c, content)]
         claim = _claim(entry)
 
         def record(database: Database) -> bool:
@@ -180,7 +180,7 @@ class SqliteStore:
         row, recipients = found
         message = unpack_message(row, recipients, self._content(row))
         hops = tuple(Hop.of(destination) for _, destination, *_ in recipients)
-        return Routed(id, message, hops, row[1])
+        return Routed(id, message, hops, row[1], unpack_login(row))
 
     async def edit(
         self, which: QueueFilter, action: listing.Action, now: float
@@ -220,7 +220,7 @@ class SqliteStore:
             self._lock.release()
 
     async def _insert(self, routed: Routed, content: Content) -> Sequence[Entry]:
-        entries = split(routed, content)
+        entries = [] if routed.held else split(routed, content)
         packed = pack(routed, content.whole)
         await self._writer.submit(
             lambda db: ops.insert(db, packed), lambda _: self._give_back(entries)

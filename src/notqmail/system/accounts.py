@@ -1,4 +1,4 @@
-"""Who lives here: the directory of domains, mailboxes and aliases, from the text files an admin edits.
+"""Who lives here: the directory of domains, mailboxes, aliases and senders, from the text files an admin edits.
 
 The files are looked at again on a look-up, at most every LOOK seconds; what has changed is read, and becomes valid as
 a whole or not at all: while a file is wrong the last good content stays, and one warning names file, line and
@@ -8,7 +8,7 @@ remedy. A large file is parsed in a thread, so that no look-up waits for it.
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -18,6 +18,7 @@ from notqmail.mail.address import Address
 from notqmail.mail.errors import ConfigError
 from notqmail.ports import Clock
 from notqmail.system.accounts_text import Account, Key, parse_aliases, parse_users
+from notqmail.system.senders_text import account_key, parse_senders
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,11 @@ def read_aliases(path: Path) -> Mapping[Key, tuple[Address, ...]]:
     return parse_aliases(read_text(path), str(path))
 
 
+def read_senders(path: Path) -> Mapping[str, frozenset[Key]]:
+    """Read a senders file. Most sites need none: without it nobody sends as anybody else."""
+    return parse_senders(read_text(path), str(path)) if path.exists() else {}
+
+
 def in_thread(job: Callable[[], None]) -> threading.Thread:
     """Start a job in a thread of its own."""
     thread = threading.Thread(target=job, name="accounts", daemon=True)
@@ -105,7 +111,7 @@ def in_thread(job: Callable[[], None]) -> threading.Thread:
 
 
 class TextDirectory:
-    """ports.Directory from the configuration's domains and its users and aliases files.
+    """ports.Directory from the configuration's domains and its users, aliases and senders files.
 
     `domain add` is live too: the configuration file is watched for its domains alone. Raises ConfigError when a file
     is missing or wrong at the start.
@@ -116,6 +122,7 @@ class TextDirectory:
         self._domains = Watched(Path(settings.path), _reader_of_domains(settings), start)
         self._users = Watched(Path(settings.users), read_users, start)
         self._aliases = Watched(Path(settings.aliases), read_aliases, start)
+        self._senders = Watched(Path(settings.submission.senders), read_senders, start)
         self._next_look = clock.monotonic() + LOOK
 
     def is_local(self, domain: str) -> bool:
@@ -130,6 +137,10 @@ class TextDirectory:
         self._look()
         return self._aliases.content.get((local, domain), ())
 
+    def senders(self, account: str) -> Collection[Key]:
+        self._look()
+        return self._senders.content.get(account_key(account), ())
+
     def account(self, local: str, domain: str) -> Account | None:
         """Give a mailbox with its secrets."""
         self._look()
@@ -138,7 +149,7 @@ class TextDirectory:
     def refresh(self) -> None:
         """Look at the files now (a reload was asked for)."""
         self._next_look = self._clock.monotonic() + LOOK
-        for watched in (self._domains, self._users, self._aliases):
+        for watched in (self._domains, self._users, self._aliases, self._senders):
             watched.look()
 
     def _look(self) -> None:

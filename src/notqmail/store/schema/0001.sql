@@ -6,7 +6,7 @@ CREATE TABLE message (
     born REAL NOT NULL,
     sender_local TEXT,             -- both NULL: the null reverse-path
     sender_domain TEXT,
-    options TEXT,                  -- JSON: envid, ret, smtputf8, requiretls, body; NULL: none is set
+    options TEXT,                  -- JSON: envid, ret, smtputf8, requiretls, body, login; NULL: none is set
     edits BLOB,                    -- MessagePack: (kind, field, index) of each header edit; NULL: none
     size INTEGER NOT NULL,         -- octets of content
     file INTEGER NOT NULL,         -- 1: content is the file blobs/…/ID, 0: it is the next column
