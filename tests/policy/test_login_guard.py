@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from notqmail.config import Ban as Rules
 from notqmail.config import Seconds
-from notqmail.mail.network import parse_network
+from notqmail.mail.network import client_network, parse_network
 from notqmail.policy import login_guard
 from notqmail.policy.login_guard import Ban, Decision, LoginGuard
 from tests.support.clock import EPOCH, FakeClock
