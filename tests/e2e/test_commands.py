@@ -160,3 +160,16 @@ def test_a_second_server_is_refused_and_the_queue_stays_with_the_first(server: S
         assert "is using this data directory" in ended.output
     finally:
         (server.directory / "data" / "hidden").rename(server.directory / "data" / "control.sock")
+
+
+def test_bans_are_live_and_outlive_the_server(server: Server) -> None:
+    assert server.command("ban", "add", "203.0.113.7", "--for", "1h").status == 0
+    assert "banned network=203.0.113.7/32" in server.log
+
+    server.stop()
+    server.restart()
+
+    row = json.loads(server.command("ban", "list", "--json").output)
+    assert (row["network"], row["why"]) == ("203.0.113.7", "by hand")
+    assert server.command("ban", "lift", "203.0.113.0/24").output == "lifted 203.0.113.7\n"
+    assert server.command("ban", "lift", "203.0.113.0/24").status == 1

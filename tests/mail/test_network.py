@@ -119,3 +119,19 @@ def test_no_text_breaks_anything(text: str) -> None:
     assert plain_address(plain) == plain
     assert client_network(plain) == client_network(text)
     assert text not in Networks(["192.0.2.0/24"])
+
+
+@pytest.mark.parametrize(
+    ("network", "covered"),
+    [
+        ("192.0.2.0/25", True),
+        ("192.0.2.1", True),
+        ("192.0.0.0/16", False),
+        ("2001:db8::/65", True),
+        ("2001:db8::/32", False),
+    ],
+)
+def test_a_list_covers_what_is_within_one_of_them(network: str, covered: bool) -> None:
+    networks = Networks(["2001:db8::/64", "192.0.2.0/24"])
+
+    assert networks.covers(parse_network(network)) is covered

@@ -20,6 +20,8 @@ from notqmail.store.sqlite import SqliteStore
 from notqmail.system import drop
 from notqmail.system.accounts import TextDirectory
 from notqmail.system.addresses import is_ours
+from notqmail.system.ban_file import BanKeeper
+from notqmail.system.ban_operations import BanOperations
 from notqmail.system.clock import SystemClock
 from notqmail.system.control import ControlServer
 from notqmail.system.descriptors import open_files
@@ -31,6 +33,7 @@ from notqmail.system.offload import ThreadPool
 from notqmail.web.lag import watch_lag
 from notqmail.web.server import Web
 
+BANS = "bans"  # the file of bans, below the data directory
 BLOB_THREADS = 4
 
 
@@ -79,7 +82,11 @@ async def _open_local(server: Server, later: Later) -> None:
     async def reload(args: Mapping[str, Any]) -> Any:
         return {"restart": list(await server.reload())}
 
-    table = {**server.operations.table, "reload": reload}
+    keeper = BanKeeper(config.data / BANS, server.guard)
+    await keeper.start()
+    later(keeper.stop)
+    bans = BanOperations(server.guard)
+    table = {**server.operations.table, **bans.table, "reload": reload}
     control = ControlServer(config.data / "control.sock", table, config.local)
     await control.start()
     later(control.stop, 1.0)
@@ -102,6 +109,9 @@ async def _open_web(server: Server, later: Later) -> None:
         "Open SMTP sessions.",
         lambda: {name: len(each.registry) for name, each in server.listeners.items()},
         label="listener",
+    )
+    metrics.watch(
+        "notqmail_bans", "Networks that may not log in.", lambda: len(server.guard.bans())
     )
     metrics.watch("notqmail_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
     metrics.watch(

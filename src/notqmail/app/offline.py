@@ -1,14 +1,19 @@
-"""The queue opened by a command when no server runs."""
+"""The queue and the bans opened by a command when no server runs."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from notqmail.app.machine import Machine
+from notqmail.app.machine import BANS, Machine
 from notqmail.app.rules import make_rules
 from notqmail.config import Config
+from notqmail.policy.login_guard import LoginGuard
 from notqmail.policy.reference import References
 from notqmail.queue.operations import Operations
+from notqmail.store.lock import DataLock
+from notqmail.system.ban_file import read_bans, write_bans
+from notqmail.system.ban_operations import BanOperations
+from notqmail.system.clock import SystemClock
 
 
 @contextlib.asynccontextmanager
@@ -24,3 +29,19 @@ async def offline_operations(config: Config) -> AsyncIterator[Operations]:
         journal = machine.journal(config)
         undo.push_async_callback(journal.close)
         yield Operations(store, journal, rules.router, machine.clock)
+
+
+@contextlib.asynccontextmanager
+async def offline_bans(config: Config) -> AsyncIterator[BanOperations]:
+    """What the command line does to the bans when no server runs. Raises ConfigError when one does."""
+    path, changed = config.data / BANS, asyncio.Event()
+    lock = await asyncio.to_thread(DataLock.acquire, config.data)
+    try:
+        guard = LoginGuard(config.auth.ban, SystemClock())
+        guard.restore(await asyncio.to_thread(read_bans, path))
+        guard.changed = changed.set
+        yield BanOperations(guard)
+        if changed.is_set():
+            await asyncio.to_thread(write_bans, path, guard.kept())
+    finally:
+        lock.release()

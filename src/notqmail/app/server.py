@@ -22,6 +22,7 @@ from notqmail.mail.message import Message
 from notqmail.mail.outcome import Outcome
 from notqmail.mail.received import injected_field
 from notqmail.mail.reply import Reply
+from notqmail.policy.login_guard import LoginGuard
 from notqmail.policy.reference import References
 from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Transaction
@@ -71,6 +72,7 @@ class Server:
         self.world, self.clock = world, world.clock
         self.metrics = Metrics()
         self.references = References(self.clock.now)
+        self.guard = LoginGuard(config.auth.ban, self.clock)
         self.rules = self._make_rules(config)
         self.journal = world.journal(config)
         self.ready = False
@@ -233,6 +235,7 @@ class Server:
         rules = await asyncio.to_thread(self._make_rules, config)
         # a listener that is gone from the file serves by its old pipeline until the restart
         self.rules = Rules(config, rules.router, {**self.rules.pipelines, **rules.pipelines})
+        self.guard.reload(config.auth.ban)
         for listen in kept:
             self.listeners[listen.name].reload(self.service(listen))
         _log.info("reloaded file=%s", config.path)

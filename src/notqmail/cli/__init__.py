@@ -33,6 +33,7 @@ COMMANDS = {
     "queue": Where("queue:queue", "Messages that wait: list, show, cat, retry, hold, …"),
     "why": Where("why:why", "Tell what happened to a message, and why."),
     "resolve": Where("resolve:resolve", "Show where mail for an address would go."),
+    "ban": Where("ban:ban", "Networks that may not log in: list, add, lift."),
     "inject": Where("inject:inject", "Send a message from standard input."),
     "reload": Where("reload:reload", "Let the running server take over its changed configuration."),
 }

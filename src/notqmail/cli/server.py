@@ -2,27 +2,40 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from notqmail.cli.command import RefusedError
 from notqmail.config import Config
-from notqmail.queue.operations import OperationError, Operations
+from notqmail.queue.operations import OperationError
 from notqmail.system.control import AnsweredNoError, ServerDownError, call, stream
 
 Arguments = Mapping[str, Any]
 
 
-def ask(settings: Config, op: str, args: Arguments) -> Any:
-    """Perform an operation of `queue.operations` and give its result; raises RefusedError when the answer is no."""
+class Operated(Protocol):
+    """What has operations by name."""
+
+    @property
+    def table(self) -> Mapping[str, Callable[[Arguments], Awaitable[Any]]]: ...
+
+
+Opened = AbstractAsyncContextManager[Operated]
+
+
+def ask(
+    settings: Config, op: str, args: Arguments, by_hand: Callable[[Config], Opened] | None = None
+) -> Any:
+    """Perform an operation and give its result; raises RefusedError when the answer is no. `by_hand` opens what has it
+    when no server runs; else it is one of `queue.operations`."""
     try:
         return call(settings.data / "control.sock", op, args)
     except AnsweredNoError as no:
         raise RefusedError(str(no)) from None
     except ServerDownError:
-        return _by_hand(settings, op, args, None)
+        return _by_hand(settings, op, args, None, by_hand)
 
 
 def fetch(settings: Config, op: str, args: Arguments, write: Callable[[bytes], object]) -> None:
@@ -33,24 +46,28 @@ def fetch(settings: Config, op: str, args: Arguments, write: Callable[[bytes], o
     except AnsweredNoError as no:
         raise RefusedError(str(no)) from None
     except ServerDownError:
-        _by_hand(settings, op, args, write)
+        _by_hand(settings, op, args, write, None)
 
 
 def _by_hand(
-    settings: Config, op: str, args: Arguments, write: Callable[[bytes], object] | None
+    settings: Config,
+    op: str,
+    args: Arguments,
+    write: Callable[[bytes], object] | None,
+    opened: Callable[[Config], Opened] | None,
 ) -> Any:
     # all of the server: slow, and needed only when none runs
     from notqmail.app.offline import offline_operations  # noqa: PLC0415
 
     try:
         with _as_owner(settings.data):
-            return asyncio.run(_perform(offline_operations(settings), op, args, write))
+            return asyncio.run(_perform((opened or offline_operations)(settings), op, args, write))
     except OperationError as no:
         raise RefusedError(str(no)) from None
 
 
 async def _perform(
-    opened: AbstractAsyncContextManager[Operations],
+    opened: Opened,
     op: str,
     args: Arguments,
     write: Callable[[bytes], object] | None,

@@ -65,6 +65,16 @@ class Networks:
             return False
         return any(ip in network for network in self._networks)
 
+    def covers(self, other: Network) -> bool:
+        """Say whether all of a network is in one of these."""
+        return any(_within(other, network) for network in self._networks)
+
+
+def _within(one: Network, other: Network) -> bool:
+    if isinstance(one, IPv4Network):
+        return isinstance(other, IPv4Network) and one.subnet_of(other)
+    return isinstance(other, IPv6Network) and one.subnet_of(other)
+
 
 def _plain(text: str) -> IPv4Address | IPv6Address:
     ip = ip_address(text.partition("%")[0])

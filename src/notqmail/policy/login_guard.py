@@ -135,6 +135,10 @@ class LoginGuard:
         self.changed()
         return lifted
 
+    def exempts(self, given: Network) -> bool:
+        """Say whether a ban of this network would be without effect."""
+        return self._exempt.covers(given)
+
     def bans(self) -> list[Ban]:
         """Give the bans in force, the newest first."""
         now = self._clock.now()
