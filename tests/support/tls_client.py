@@ -27,7 +27,7 @@ class OneCertificate:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(place / "chain.pem", place / "key.pem")
 
-    def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+    def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, kind: str) -> ssl.SSLObject:
         return self._context.wrap_bio(incoming, outgoing, server_side=True)
 
     def describe(self, connection: ssl.SSLObject) -> Tls:

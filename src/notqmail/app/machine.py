@@ -1,13 +1,12 @@
 """The world as it is on a real machine: SQLite and Maildirs, aiodns, sockets for programs and for the browser."""
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Mapping
 from typing import Any
 
 from notqmail.app.rules import is_us
-from notqmail.app.server import GRACE, Server
+from notqmail.app.server import GRACE, Server, cancelled
 from notqmail.app.world import Later
 from notqmail.config import Config
 from notqmail.delivery.maildir import MaildirTransport
@@ -30,6 +29,7 @@ from notqmail.system.drop import DropDirectory
 from notqmail.system.inject import InjectServer
 from notqmail.system.journal import SqliteJournal
 from notqmail.system.offload import ThreadPool
+from notqmail.system.server_tls import ServerTls
 from notqmail.web.lag import watch_lag
 from notqmail.web.server import Web
 
@@ -46,9 +46,19 @@ class Machine:
     def __init__(self) -> None:
         self.clock = SystemClock()
         self.random = random.Random()  # noqa: S311  no secret, says the port
+        self._tls: ServerTls | None = None
 
     def directory(self, config: Config) -> TextDirectory:
         return TextDirectory(config, self.clock)
+
+    def prepare(self, config: Config) -> None:
+        """Do what needs rights that are given up later: read the keys of the certificates. Raises ConfigError."""
+        self._tls = ServerTls(config, self.clock) if config.tls.certificate else None
+
+    def tls(self, config: Config) -> ServerTls | None:
+        if self._tls is None:
+            self.prepare(config)
+        return self._tls
 
     def journal(self, config: Config) -> SqliteJournal:
         return SqliteJournal(config.data / "journal.sqlite", config.journal, self.clock)
@@ -95,7 +105,7 @@ async def _open_local(server: Server, later: Later) -> None:
     later(inject.stop, GRACE)
     await asyncio.to_thread(drop.prepare, config.data)
     dropped = DropDirectory(config.data, server.submit, config.hostname, config.local)
-    later(_cancel, asyncio.create_task(dropped.run(), name="drop"))
+    later(cancelled, asyncio.create_task(dropped.run(), name="drop"))
 
 
 async def _open_web(server: Server, later: Later) -> None:
@@ -129,10 +139,4 @@ async def _open_web(server: Server, later: Later) -> None:
             f"{config.path}: web.bind", error.strerror or str(error), "choose a free port"
         ) from None
     later(web.stop)
-    later(_cancel, asyncio.create_task(watch_lag(server.clock, metrics.lagged), name="lag"))
-
-
-async def _cancel(task: "asyncio.Task[Any]") -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    later(cancelled, asyncio.create_task(watch_lag(server.clock, metrics.lagged), name="lag"))

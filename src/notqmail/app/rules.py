@@ -37,6 +37,7 @@ class Rules:
     """What judges and routes mail. `pipelines` by the name of their listener."""
 
     config: Config
+    directory: Directory
     router: Router
     pipelines: Mapping[str, Pipeline]
 
@@ -103,7 +104,9 @@ def make_rules(
     local = pipeline(
         [ReadHeader(), Loops(config.local.hops, router.is_local), trace], Limits().stage_timeout
     )
-    return Rules(config, router, {LOCAL: local, **{each.name: of(each) for each in config.listen}})
+    return Rules(
+        config, directory, router, {LOCAL: local, **{each.name: of(each) for each in config.listen}}
+    )
 
 
 def _received_writer(

@@ -5,10 +5,13 @@ import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
+from notqmail.app.doors import Gatekeeper, make_doors
 from notqmail.app.rules import Rules, make_rules
 from notqmail.app.world import World
 from notqmail.config import Config, Limits, Listen, load
@@ -40,12 +43,21 @@ from notqmail.system import descriptors
 from notqmail.system.submission import LocalUser
 from notqmail.web.metrics import Metrics
 
+
+async def cancelled(task: "asyncio.Task[Any]") -> None:
+    """End a task that would go on for good."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
 GRACE = 30.0  # seconds that sessions and attempts have to end in when the server stops
 
 _log = logging.getLogger("notqmail.app")
 
 # What a running server cannot change: everything else of the configuration is live after a reload.
 _FIXED = (
+    "auth.sources", "auth.dovecot", "auth.checkpassword", "auth.pam", "auth.checks", "auth.waiting", "auth.argon2",
     "hostname", "data_dir", "user", "group", "mailbox", "queue", "outbound", "dns", "web", "local",
     "journal", "log",
 )  # fmt: skip
@@ -73,6 +85,8 @@ class Server:
         self.metrics = Metrics()
         self.references = References(self.clock.now)
         self.guard = LoginGuard(config.auth.ban, self.clock)
+        self.tls = world.tls(config)
+        self.gatekeeper: Gatekeeper | None = None
         self.rules = self._make_rules(config)
         self.journal = world.journal(config)
         self.ready = False
@@ -130,6 +144,11 @@ class Server:
         self.submission = Submission(
             self.store, self.intake, self.clock, lambda: self.rules.pipelines[LOCAL]
         )
+        if self.tls is not None:
+            later(cancelled, asyncio.create_task(self.tls.watch(), name="certificates"))
+        self.gatekeeper = await self.world.gatekeeper(
+            config, self.guard, lambda: self.rules.directory, later
+        )
         await self.world.doors(self, later)
         for listen in config.listen:
             listener = Listener(self.service(listen), sockets[listen.name])
@@ -184,10 +203,11 @@ class Server:
 
     def service(self, listen: Listen) -> Service:
         """What the sessions of one listener share under the rules in force."""
+        config, gatekeeper = self.rules.config, self.gatekeeper
         return Service(
             listener=listen.name,
             kind=listen.kind,
-            hostname=self.rules.config.hostname,
+            hostname=config.hostname,
             limits=self._fitting(listen.limits),
             repair_bare_lf=listen.repair_bare_lf,
             greet_delay=listen.greet_delay,
@@ -200,6 +220,8 @@ class Server:
             counts=self.metrics,
             new_id=self.intake.new_id,
             new_ref=self.references,
+            doors=make_doors(listen, config, self.tls),
+            logins=None if gatekeeper is None else gatekeeper.logins(listen, config, self.clock),
         )
 
     def _fitting(self, limits: Limits) -> Limits:
@@ -229,12 +251,20 @@ class Server:
         old = self.rules.config
         binds = {listen.name: listen.bind for listen in old.listen}
         kept = tuple(each for each in config.listen if binds.get(each.name) == each.bind)
-        restart = [key for key in _FIXED if getattr(config, key) != getattr(old, key)]
+        restart = [key for key in _FIXED if attrgetter(key)(config) != attrgetter(key)(old)]
         if len(kept) != len(config.listen) or len(kept) != len(old.listen):
             restart.append("listen")
         rules = await asyncio.to_thread(self._make_rules, config)
+        if self.tls is None:
+            self.tls = await asyncio.to_thread(self.world.tls, config)
+        elif config.tls.certificate:
+            await asyncio.to_thread(self.tls.adopt, config)
+        else:
+            restart.append("tls")
         # a listener that is gone from the file serves by its old pipeline until the restart
-        self.rules = Rules(config, rules.router, {**self.rules.pipelines, **rules.pipelines})
+        self.rules = Rules(
+            config, rules.directory, rules.router, {**self.rules.pipelines, **rules.pipelines}
+        )
         self.guard.reload(config.auth.ban)
         for listen in kept:
             self.listeners[listen.name].reload(self.service(listen))

@@ -24,10 +24,12 @@ from notqmail.system.systemd import Notifier, take_sockets
 _log = logging.getLogger("notqmail.app")
 
 
-async def _run(config: Config, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
+async def _run(
+    config: Config, machine: Machine, sockets: Mapping[str, Sequence[socket.socket]]
+) -> None:
     notifier, loop = Notifier.of(), asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
-    server = Server(config, Machine())
+    server = Server(config, machine)
 
     async def reload() -> None:
         notifier.reloading()
@@ -80,6 +82,8 @@ def serve(path: Path) -> int:
     privileges.raise_open_files()
     sockets = bind_all(config)
     _make_data_directory(config)
+    machine = Machine()
+    machine.prepare(config)
     if who is not None:
         privileges.hand_over(config.data, who)
         for accounts in (config.users, config.aliases):
@@ -93,7 +97,7 @@ def serve(path: Path) -> int:
         _log.warning("running as root, on loopback only: set `user` before others can reach it")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(config, sockets))
+            runner.run(_run(config, machine, sockets))
     finally:
         output.stop()
     return 0

@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Protocol
 
+from notqmail.app.doors import Gatekeeper
 from notqmail.config import Config
+from notqmail.policy.login_guard import LoginGuard
 from notqmail.ports import Clock, Directory, Journal, Random, Store, Transport
+from notqmail.smtpd.channel import ServerTls
 
 if TYPE_CHECKING:
     from notqmail.app.server import Server
@@ -29,6 +32,16 @@ class WatchedJournal(Journal, Protocol):
     def dropped(self) -> int: ...
 
 
+class WatchedTls(ServerTls, Protocol):
+    """Certificates that are renewed."""
+
+    def adopt(self, settings: Config, /) -> bool:
+        """Take over a configuration; raises ConfigError, and everything stays as it was. Blocks."""
+
+    async def watch(self) -> None:
+        """Look for renewed files, for good."""
+
+
 class World(Protocol):
     """`machine.Machine` is the real one."""
 
@@ -44,6 +57,19 @@ class World(Protocol):
 
     def directory(self, config: Config) -> Directory:
         """Read who lives here. Raises ConfigError."""
+
+    def tls(self, config: Config) -> "WatchedTls | None":
+        """Our certificates; None when none is named. Raises ConfigError."""
+
+    async def gatekeeper(
+        self,
+        config: Config,
+        guard: LoginGuard,
+        directory: Callable[[], Directory],
+        later: Later,
+    ) -> Gatekeeper | None:
+        """Open the sources of accounts; `directory` gives the one in force. None where nobody logs in.
+        Raises ConfigError."""
 
     def journal(self, config: Config) -> WatchedJournal: ...
 

@@ -6,7 +6,7 @@ reach the encrypted dialogue, because it was never fed here.
 """
 
 import ssl
-from typing import Protocol
+from typing import Any, Protocol
 
 from notqmail.policy.transaction import Tls
 
@@ -14,15 +14,17 @@ _PIECE = 65_536  # octets of plaintext at once
 
 
 class ServerTls(Protocol):
-    """Our certificates, as a listener needs them (system/certificates)."""
+    """Our certificates, as a listener needs them (system/server_tls). What `wrap` gives, the others take."""
 
-    def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject: ...
+    def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, kind: str) -> ssl.SSLObject:
+        """Give the server's side of a new connection on a listener of this kind."""
+        ...
 
-    def describe(self, connection: ssl.SSLObject) -> Tls:
+    def describe(self, connection: Any) -> Tls:
         """Say what protects a connection whose handshake is done."""
         ...
 
-    def bindings(self, connection: ssl.SSLObject) -> tuple[bytes, ...]:
+    def bindings(self, connection: Any) -> tuple[bytes, ...]:
         """Give the channel bindings by which SCRAM may know it (tls-server-end-point, RFC 5929 §4)."""
         ...
 
@@ -31,11 +33,11 @@ class TlsChannel:
     """The server's side of one TLS connection. `established` after the handshake, `ended` when the peer has said that
     nothing more comes (close_notify)."""
 
-    def __init__(self, tls: ServerTls) -> None:
+    def __init__(self, tls: ServerTls, kind: str = "mx") -> None:
         self.established = self.ended = False
         self._tls = tls
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._connection = tls.wrap(self._incoming, self._outgoing)
+        self._connection = tls.wrap(self._incoming, self._outgoing, kind)
 
     def receive(self, octets: bytes) -> bytes:
         """Take what came over the wire and give what it says. Raises ssl.SSLError: then send `take`, which holds the

@@ -52,7 +52,6 @@ class LoginGuard(Protocol):
         """Until when connections from there are refused; None when they are not."""
 
     def failed(self, address: str) -> Penalty: ...
-    def succeeded(self, address: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,6 @@ class LoginDialogue:
         session, attempt, logins = self._session, self._attempt, self._logins
         self._exchange = None
         session.login = login
-        logins.guard.succeeded(attempt.address)
         self._decide(Accept("login", self._facts(account=login.account, label=login.label)))
         event(
             _log,

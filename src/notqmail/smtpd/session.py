@@ -202,7 +202,7 @@ class SmtpSession(asyncio.Protocol):
             self._fail(str(replies.TOO_MANY_HANDSHAKES))
             return
         self._registry.handshakes += 1
-        self._channel = TlsChannel(doors.tls)
+        self._channel = TlsChannel(doors.tls, self._service.kind)
         self._allow(doors.handshake_timeout)
 
     def _decrypted(self, channel: TlsChannel, data: bytes) -> bytes:

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from notqmail.config import network
 from notqmail.mail.errors import ConfigError
+from notqmail.mail.network import parse_network
 from notqmail.policy.login_guard import Ban, LoginGuard
 from notqmail.system.replace import replace_text
 
@@ -44,7 +44,9 @@ def read_bans(path: Path) -> list[Ban]:
         raise ConfigError(str(path), f"cannot be read: {error.strerror}", "") from None
     try:
         lines = _DECODER.decode_lines(text)
-        return [Ban(network(each.network), each.since, each.until, each.count) for each in lines]
+        return [
+            Ban(parse_network(each.network), each.since, each.until, each.count) for each in lines
+        ]
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise ConfigError(
             str(path), f"not a list of bans: {error}", "correct it, or remove it and all bans"

@@ -3,8 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from notqmail.config import Network, network
-from notqmail.mail.network import client_network
+from notqmail.mail.network import Network, client_network, parse_network
 from notqmail.policy.login_guard import Ban, LoginGuard
 from notqmail.queue.operations import OperationError
 
@@ -57,7 +56,7 @@ def _network(args: Arguments) -> Network:
     if not isinstance(text, str) or not text:
         raise OperationError("the argument 'network' is missing")
     try:
-        return network(text if "/" in text else client_network(text))
+        return parse_network(text if "/" in text else client_network(text))
     except ValueError:
         raise OperationError(
             f"{text[:50]!r} is no network; write 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64"
