@@ -16,7 +16,7 @@ hypothesis.settings.load_profile("house")
 
 # What may block the event loop although it is ours: (blocking function, file, in which function), and why.
 MAY_BLOCK: tuple[tuple[str, str, str], ...] = (
-    # three stats five times a second, and a changed file of at most 256 KB: a user added is known at the next RCPT
+    # four stats five times a second, and a changed file of at most 256 KB: a user added is known at the next RCPT
     ("os.stat", "notqmail/system/accounts.py", "refresh"),
     ("io.BufferedReader.read", "notqmail/system/accounts.py", "refresh"),
     ("io.TextIOWrapper.read", "notqmail/system/accounts.py", "refresh"),

@@ -270,6 +270,7 @@ def test_a_submission_port_is_opened_with_a_certificate() -> None:
         ({"listen": [{**LISTEN, "xclient": ["here"]}]}, "listen[0].xclient"),
         ({"auth": {"ban": {"exempt": ["::1/x"]}}}, "auth.ban.exempt"),
         ({"auth": {"realm": "-"}}, "auth.realm"),
+        ({"auth": {"argon2": {"memory": "16KB", "lanes": 3}}}, "auth.argon2.memory"),
         ({"auth": {"sources": ["checkpassword"]}}, "auth.checkpassword.command"),
         ({"tls": {"default": "a..b"}}, "tls.default"),
         ({"tls": {"certificate": [{"chain": "c", "key": "{name}"}]}}, "tls.certificate[0].chain"),

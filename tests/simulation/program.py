@@ -14,6 +14,7 @@ from notqmail.app.world import Later, WatchedStore
 from notqmail.config import Config, endpoint
 from notqmail.delivery.remote import RemoteTransport
 from notqmail.mail.errors import NotqmailError
+from notqmail.policy.login_guard import LoginGuard
 from notqmail.ports import Clock, Directory, Random, Transport
 from tests.simulation.disk import Crash
 from tests.simulation.loop import Life, SimulatedLoop
@@ -98,6 +99,14 @@ class SimulatedWorld:
 
     def directory(self, config: Config) -> Directory:
         return self._directory
+
+    def tls(self, config: Config) -> None:
+        """Nobody speaks TLS here."""
+
+    async def gatekeeper(
+        self, config: Config, guard: LoginGuard, directory: Callable[[], Directory], later: Later
+    ) -> None:
+        """Nobody logs in here."""
 
     def journal(self, config: Config) -> SeenJournal:
         return self.seen

@@ -8,7 +8,9 @@ import pytest
 from notqmail import config
 from notqmail.mail.address import Address
 from notqmail.mail.errors import ConfigError
+from notqmail.system import scram_text
 from notqmail.system.accounts import AT_ONCE, TextDirectory, in_thread
+from notqmail.system.app_passwords_text import AppPassword, hash_of
 from tests.support.clock import FakeClock
 
 TOML = 'hostname = "mx.example.org"\n[[domain]]\nname = "example.org"\n'
@@ -106,6 +108,20 @@ def test_account_has_its_secrets(site: Site) -> None:
 
     assert account is not None
     assert account.argon2 == "$argon2id$x"
+
+
+def test_app_passwords_are_live_and_may_be_none(site: Site) -> None:
+    kept = scram_text.make("secret", b"salt", 4096)
+    made = AppPassword(Address("alice", "example.org"), "phone", hash_of("secret", b"salt"), kept)
+    assert site.directory.app_passwords("alice", "example.org") == ()
+
+    site.write("app-passwords", f"{made}\n")
+    site.clock.advance(1)
+    assert site.directory.app_passwords("alice", "example.org") == (made,)
+
+    (site.home / "app-passwords").unlink()
+    site.clock.advance(1)
+    assert site.directory.app_passwords("alice", "example.org") == ()
 
 
 def test_change_is_live_without_a_restart(site: Site) -> None:

@@ -4,15 +4,22 @@ import pytest
 
 from notqmail.mail.address import Address
 from notqmail.mail.errors import ConfigError
+from notqmail.system import scram_text
 from notqmail.system.accounts_edit import (
     add_alias,
+    add_app_password,
     add_user,
+    find_user,
     list_aliases,
+    list_app_passwords,
     list_users,
     remove_alias,
+    remove_app_password,
+    remove_app_passwords,
     remove_user,
     set_password,
 )
+from notqmail.system.app_passwords_text import AppPassword, hash_of
 
 ALICE, BOB = Address.parse("alice@example.org"), Address.parse("bob@example.org")
 ARGON2, SCRAM = "$argon2id$x", "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy"
@@ -163,3 +170,56 @@ def test_alias_without_targets_is_refused(aliases: Path) -> None:
         add_alias(aliases, "info@example.org", [])
 
     assert aliases.read_text() == ALIASES
+
+
+def app(address: Address, label: str) -> AppPassword:
+    return AppPassword(
+        address, label, hash_of(label, b"salt"), scram_text.make(label, b"salt", 4096)
+    )
+
+
+@pytest.fixture
+def app_passwords(tmp_path: Path) -> Path:
+    """One that does not exist before the first app password."""
+    path = tmp_path / "app-passwords"
+    for address, label in ((ALICE, "phone"), (BOB, "phone"), (ALICE, "laptop")):
+        add_app_password(path, app(address, label))
+    return path
+
+
+def labels(path: Path, address: Address | None = None) -> list[str]:
+    return [f"{each.address.local} {each.label}" for each in list_app_passwords(path, address)]
+
+
+def test_user_that_must_be_there_is_found(users: Path) -> None:
+    assert find_user(users, ALICE).argon2 == "$argon2id$old"
+    with pytest.raises(ConfigError, match="no mailbox bob@"):
+        find_user(users, BOB)
+
+
+def test_app_passwords_are_added_line_by_line(app_passwords: Path) -> None:
+    assert labels(app_passwords) == ["alice phone", "alice laptop", "bob phone"]
+    assert labels(app_passwords, BOB) == ["bob phone"]
+    assert len(app_passwords.read_text().splitlines()) == 3
+
+
+def test_one_app_password_is_removed_and_comments_stay(app_passwords: Path) -> None:
+    app_passwords.write_text(f"# ours\n{app_passwords.read_text()}")
+
+    remove_app_password(app_passwords, ALICE, "phone")
+
+    assert labels(app_passwords) == ["bob phone", "alice laptop"]
+    assert app_passwords.read_text().startswith("# ours\n")
+
+
+def test_all_app_passwords_of_a_mailbox_are_removed(app_passwords: Path) -> None:
+    assert remove_app_passwords(app_passwords, ALICE) == 2
+    assert labels(app_passwords) == ["bob phone"]
+    assert remove_app_passwords(app_passwords, ALICE) == 0
+
+
+def test_label_stands_once_for_a_mailbox(app_passwords: Path) -> None:
+    with pytest.raises(ConfigError, match="has phone already"):
+        add_app_password(app_passwords, app(ALICE, "phone"))
+    with pytest.raises(ConfigError, match="has no tablet"):
+        remove_app_password(app_passwords, ALICE, "tablet")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from notqmail.config import Ban as Rules
-from notqmail.config import network
 from notqmail.mail.errors import ConfigError
+from notqmail.mail.network import parse_network as network
 from notqmail.policy.login_guard import Ban, LoginGuard
 from notqmail.system.ban_file import PAUSE, BanKeeper, read_bans, write_bans
 from tests.support.clock import EPOCH, FakeClock, virtual_time

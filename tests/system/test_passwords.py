@@ -1,15 +1,18 @@
-import base64
 import string
 
 import pytest
 
+from notqmail.auth.saslprep import prepare
+from notqmail.config import Argon2, Size
+from notqmail.system import scram_text
 from notqmail.system.accounts_text import parse_users
 from notqmail.system.passwords import (
     MAX_PASSWORD,
+    decoy,
     generate,
+    generated,
     make_secrets,
-    prepare,
-    scram_sha_256,
+    stale,
     verify,
 )
 
@@ -32,32 +35,6 @@ def test_same_password_never_gives_the_same_secrets() -> None:
 @pytest.mark.parametrize("argon2", ["", "-", "x", "$argon2id$v=19$broken", "$1$md5$hash"])
 def test_hash_that_is_none_fits_no_password(argon2: str) -> None:
     assert not verify("x", argon2)
-
-
-def test_stored_key_is_that_of_rfc_7677() -> None:
-    """RFC 7677 §3: the keys of its example exchange, checked by the proofs that it shows."""
-    import hashlib
-    import hmac
-
-    salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
-    auth_message = (
-        b"n=user,r=rOprNGfwEbeRWgbNEkqO,"
-        b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,"
-        b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
-    )
-    proof = base64.b64decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
-
-    written = scram_sha_256("pencil", salt)
-
-    scheme, head, keys = written.split("$")
-    stored, server = map(base64.b64decode, keys.split(":"))
-    assert (scheme, head) == ("SCRAM-SHA-256", "4096:W22ZaJ0SNY7soEsUEjb6gQ==")
-    signature = hmac.digest(stored, auth_message, "sha256")
-    client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
-    assert hashlib.sha256(client_key).digest() == stored
-    assert hmac.digest(server, auth_message, "sha256") == base64.b64decode(
-        "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
-    )
 
 
 def test_secrets_are_what_the_users_file_takes() -> None:
@@ -96,3 +73,49 @@ def test_generated_password_is_readable_and_has_100_bits() -> None:
     assert letters <= set(string.ascii_lowercase + string.digits) - set("lo01")
     assert all([len(group) for group in word.split("-")] == [5] * 4 for word in made)
     assert all(prepare(word) == word for word in made)
+    assert all(map(generated, made))
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["", "abcde", "abcde-abcde-abcde", "ABCDE-abcde-abcde-abcde", "abcde-abcde-abcde-abcd0"],
+)
+def test_what_people_choose_is_not_taken_for_generated(password: str) -> None:
+    assert not generated(password)
+
+
+CHEAP = Argon2(memory=Size(64 << 10), passes=1, lanes=2)
+
+
+def test_cost_is_that_of_the_configuration() -> None:
+    made = make_secrets("x", CHEAP).argon2
+
+    assert made.startswith("$argon2id$v=19$m=64,t=1,p=2$")
+    assert verify("x", made)
+    assert not stale(made, CHEAP)
+    assert stale(made, Argon2())
+    assert stale("x", CHEAP)
+
+
+def test_decoy_is_a_hash_that_costs_as_much_and_fits_nothing() -> None:
+    real, made_up = make_secrets("x", CHEAP).argon2, decoy(CHEAP)
+
+    assert [len(each) for each in made_up.split("$")] == [len(each) for each in real.split("$")]
+    assert made_up.split("$")[:4] == real.split("$")[:4]
+    assert not verify("x", made_up)
+    assert decoy(CHEAP) != made_up
+
+
+def test_salt_of_another_password_is_kept_when_asked() -> None:
+    first = scram_text.read(make_secrets("x", CHEAP).scram)
+
+    second = scram_text.read(make_secrets("y", CHEAP, like=first).scram)
+
+    assert first is not None
+    assert second is not None
+    assert (second.salt, second.iterations) == (first.salt, first.iterations)
+    assert second.stored_key != first.stored_key
+
+
+def test_secrets_are_not_shown() -> None:
+    assert repr(make_secrets("x", CHEAP)) == "Secrets()"

@@ -2,23 +2,29 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from notqmail.app.doors import Gatekeeper, realm
 from notqmail.app.rules import is_us
 from notqmail.app.server import GRACE, Server, cancelled
 from notqmail.app.world import Later
-from notqmail.config import Config
+from notqmail.auth.chain import Chain
+from notqmail.config import SUBMISSION, Config
 from notqmail.delivery.maildir import MaildirTransport
 from notqmail.delivery.ownership import check_ownership, current_ids
 from notqmail.delivery.remote import RemoteTransport
 from notqmail.mail.errors import ConfigError
 from notqmail.mail.idn import canonical_domain
-from notqmail.ports import Transport
+from notqmail.policy.login_guard import LoginGuard
+from notqmail.ports import Authenticator, Directory, Transport
 from notqmail.store.sqlite import SqliteStore
 from notqmail.system import drop
 from notqmail.system.accounts import TextDirectory
+from notqmail.system.accounts_text import Account
 from notqmail.system.addresses import is_ours
+from notqmail.system.app_passwords_text import AppPassword
+from notqmail.system.auth_users import UserAccounts
 from notqmail.system.ban_file import BanKeeper
 from notqmail.system.ban_operations import BanOperations
 from notqmail.system.clock import SystemClock
@@ -26,8 +32,12 @@ from notqmail.system.control import ControlServer
 from notqmail.system.descriptors import open_files
 from notqmail.system.dns import AiodnsResolver
 from notqmail.system.drop import DropDirectory
+from notqmail.system.gate import Gate
 from notqmail.system.inject import InjectServer
 from notqmail.system.journal import SqliteJournal
+from notqmail.system.kept_secret import SASL, kept_secret
+from notqmail.system.last_use import NAME as USED
+from notqmail.system.last_use import LastUse
 from notqmail.system.offload import ThreadPool
 from notqmail.system.server_tls import ServerTls
 from notqmail.web.lag import watch_lag
@@ -60,6 +70,37 @@ class Machine:
             self.prepare(config)
         return self._tls
 
+    async def gatekeeper(
+        self,
+        config: Config,
+        guard: LoginGuard,
+        directory: Callable[[], Directory],
+        later: Later,
+    ) -> Gatekeeper | None:
+        if not any(listen.kind in SUBMISSION for listen in config.listen):
+            return None
+        accounts = Chain(
+            [self._source(name, config, directory, later) for name in config.auth.sources]
+        )
+        later(accounts.close)
+        secret = await asyncio.to_thread(kept_secret, config.data / SASL)
+        return Gatekeeper(accounts, guard, secret)
+
+    def _source(
+        self, name: str, config: Config, directory: Callable[[], Directory], later: Later
+    ) -> Authenticator:
+        """A source of accounts by its name in the configuration."""
+        auth = config.auth
+        offload = ThreadPool(auth.checks)
+        later(offload.close)
+        match name:
+            case "users":
+                gate = Gate(offload, auth.checks, auth.waiting)
+                last_use = LastUse(config.data / USED, offload)
+                return UserAccounts(_InForce(directory), realm(config), gate, last_use, auth.argon2)
+            case _:
+                raise ConfigError(f"{config.path}: auth.sources", f"{name!r} is not built yet")
+
     def journal(self, config: Config) -> SqliteJournal:
         return SqliteJournal(config.data / "journal.sqlite", config.journal, self.clock)
 
@@ -83,6 +124,24 @@ class Machine:
     async def doors(self, server: Server, later: Later) -> None:
         await _open_local(server, later)
         await _open_web(server, later)
+
+
+class _InForce:
+    """The accounts in the files that are in force now: a reload may name others."""
+
+    def __init__(self, directory: Callable[[], Directory]) -> None:
+        self._directory = directory
+
+    def account(self, local: str, domain: str) -> Account | None:
+        return self._files().account(local, domain)
+
+    def app_passwords(self, local: str, domain: str) -> Sequence[AppPassword]:
+        return self._files().app_passwords(local, domain)
+
+    def _files(self) -> TextDirectory:
+        directory = self._directory()
+        assert isinstance(directory, TextDirectory)
+        return directory
 
 
 async def _open_local(server: Server, later: Later) -> None:

@@ -12,6 +12,7 @@ from notqmail.cli.addressing import ADDRESS, DOMAIN
 from notqmail.cli.command import command
 from notqmail.cli.home import SERVER_USER, Home, server_user
 from notqmail.cli.records import zone_lines
+from notqmail.config import Argon2
 from notqmail.mail.address import Address
 
 DEV_BASE = 2000
@@ -83,7 +84,7 @@ def init(  # noqa: PLR0917  an argument for each option, named by click
                 f"{address} is in none of the domains: add --domain {address.domain}."
             )
     password = passwords.choose(password_file) if password_file is not None else None
-    secrets = {address: passwords.made(password) for address in users}
+    secrets = {address: passwords.made(password, Argon2()) for address in users}
     base = DEV_BASE if port_base is None else port_base
     home = Home(
         directory=directory,

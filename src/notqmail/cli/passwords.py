@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from notqmail.config import Argon2
 from notqmail.mail.errors import NotqmailError
 from notqmail.system.passwords import MAX_PASSWORD, Secrets, generate, make_secrets
+from notqmail.system.scram_text import ScramText
 
 
 class PasswordError(NotqmailError):
@@ -36,11 +38,12 @@ def choose(given: str | None) -> str | None:
     return typed or None
 
 
-def made(password: str | None) -> tuple[Secrets, str]:
-    """Hash a password; the second value is the password when it had to be made up, to be told once."""
+def made(password: str | None, cost: Argon2, like: ScramText | None = None) -> tuple[Secrets, str]:
+    """Hash a password, with the salt of `like`; the second value is the password when it had to be made up, to be told
+    once."""
     chosen = generate() if password is None else password
     try:
-        return make_secrets(chosen), "" if password is not None else chosen
+        return make_secrets(chosen, cost, like), "" if password is not None else chosen
     except ValueError as error:
         raise PasswordError(f"{error}; choose another") from None
 

@@ -6,6 +6,7 @@ import click
 
 from notqmail.cli import passwords, table
 from notqmail.cli.addressing import ADDRESS, require_domains
+from notqmail.cli.app_password import app_password
 from notqmail.cli.command import command
 from notqmail.config import load
 from notqmail.delivery.mailbox_path import mailbox_path
@@ -16,6 +17,9 @@ from notqmail.system import accounts_edit
 @click.group(epilog="\b\nExample:\n  notqmail user add alice@example.org")
 def user() -> None:
     """Mailboxes, in the users file. Changes are live without a restart."""
+
+
+user.add_command(app_password)
 
 
 @command(group=user, name="add", example="notqmail user add alice@example.org")
@@ -29,7 +33,7 @@ def add(config: Path, address: Address, password_file: str | None) -> None:
     """
     settings = load(config)
     require_domains(settings, [address.domain])
-    secrets, made_up = passwords.made(passwords.choose(password_file))
+    secrets, made_up = passwords.made(passwords.choose(password_file), settings.auth.argon2)
     accounts_edit.add_user(Path(settings.users), address, secrets.argon2, secrets.scram)
     click.echo(f"added {address}")
     passwords.tell(address, made_up)
@@ -41,10 +45,16 @@ def add(config: Path, address: Address, password_file: str | None) -> None:
 def passwd(config: Path, address: Address, password_file: str | None) -> None:
     """Give a mailbox a new password.
 
-    It is asked for on a terminal; elsewhere, and when the answer is empty, one is made up and printed once.
+    It is asked for on a terminal; elsewhere, and when the answer is empty, one is made up and printed once. App
+    passwords stay as they are.
     """
     settings = load(config)
-    secrets, made_up = passwords.made(passwords.choose(password_file))
+    app = accounts_edit.list_app_passwords(Path(settings.auth.app_passwords), address)
+    secrets, made_up = passwords.made(
+        passwords.choose(password_file),
+        settings.auth.argon2,
+        like=app[0].scram if app else None,  # or SCRAM would know them no more
+    )
     accounts_edit.set_password(Path(settings.users), address, secrets.argon2, secrets.scram)
     click.echo(f"changed the password of {address}")
     passwords.tell(address, made_up)
@@ -60,6 +70,9 @@ def remove(config: Path, address: Address) -> None:
     settings = load(config)
     accounts_edit.remove_user(Path(settings.users), address)
     click.echo(f"removed {address}")
+    revoked = accounts_edit.remove_app_passwords(Path(settings.auth.app_passwords), address)
+    if revoked:
+        click.echo(f"removed its {revoked} app passwords")
     place = settings.data / mailbox_path(settings.mailbox.path, address)
     if place.exists():
         click.echo(f"its mail stays in {place}")

@@ -13,7 +13,8 @@ Source = Literal["users", "dovecot", "checkpassword", "pam", "system"]
 
 
 class Argon2(Section, frozen=True):
-    """What a password hash costs (RFC 9106). A hash made with other values is made anew at the next login."""
+    """What a password hash costs (RFC 9106). A hash made with other values stays valid; `notqmail auth check` tells of it,
+    and `notqmail user passwd` makes it anew."""
 
     memory: Annotated[Size, Meta(description="memory of one hash")] = Size(19 << 20)
     passes: Annotated[int, Meta(ge=1, le=100, description="passes over it (t)")] = 2

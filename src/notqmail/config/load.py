@@ -134,6 +134,8 @@ def _problems(config: Config) -> Iterator[tuple[str, str, str]]:
         if "{name}" in certificate.key and "{name}" not in certificate.chain:
             problem = "{name} stands in `key` and not in `chain`"
             yield f"tls.certificate[{i}].chain", problem, "use it in both, or in neither"
+    if config.auth.argon2.memory < (8 << 10) * config.auth.argon2.lanes:  # RFC 9106 §3.1
+        yield "auth.argon2.memory", "too little", "give at least 8KB for each lane; 19MB is usual"
     if "checkpassword" in config.auth.sources and not config.auth.checkpassword.command:
         remedy = 'name it: command = ["/bin/checkpassword", "/bin/true"]'
         yield "auth.checkpassword.command", "no program", remedy

@@ -18,6 +18,7 @@ from notqmail.mail.address import Address
 from notqmail.mail.errors import ConfigError
 from notqmail.ports import Clock
 from notqmail.system.accounts_text import Account, Key, parse_aliases, parse_users
+from notqmail.system.app_passwords_text import AppPassword, parse_app_passwords
 from notqmail.system.senders_text import account_key, parse_senders
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,11 @@ def read_senders(path: Path) -> Mapping[str, frozenset[Key]]:
     return parse_senders(read_text(path), str(path)) if path.exists() else {}
 
 
+def read_app_passwords(path: Path) -> Mapping[Key, tuple[AppPassword, ...]]:
+    """Read an app passwords file; without one there are none."""
+    return parse_app_passwords(read_text(path), str(path)) if path.exists() else {}
+
+
 def in_thread(job: Callable[[], None]) -> threading.Thread:
     """Start a job in a thread of its own."""
     thread = threading.Thread(target=job, name="accounts", daemon=True)
@@ -111,7 +117,8 @@ def in_thread(job: Callable[[], None]) -> threading.Thread:
 
 
 class TextDirectory:
-    """ports.Directory from the configuration's domains and its users, aliases and senders files.
+    """ports.Directory from the configuration's domains and its users, aliases and senders files; with the app
+    passwords.
 
     `domain add` is live too: the configuration file is watched for its domains alone. Raises ConfigError when a file
     is missing or wrong at the start.
@@ -123,6 +130,7 @@ class TextDirectory:
         self._users = Watched(Path(settings.users), read_users, start)
         self._aliases = Watched(Path(settings.aliases), read_aliases, start)
         self._senders = Watched(Path(settings.submission.senders), read_senders, start)
+        self._app = Watched(Path(settings.auth.app_passwords), read_app_passwords, start)
         self._next_look = clock.monotonic() + LOOK
 
     def is_local(self, domain: str) -> bool:
@@ -146,10 +154,15 @@ class TextDirectory:
         self._look()
         return self._users.content.get((local, domain))
 
+    def app_passwords(self, local: str, domain: str) -> Sequence[AppPassword]:
+        """Give the app passwords of a mailbox."""
+        self._look()
+        return self._app.content.get((local, domain), ())
+
     def refresh(self) -> None:
         """Look at the files now (a reload was asked for)."""
         self._next_look = self._clock.monotonic() + LOOK
-        for watched in (self._domains, self._users, self._aliases, self._senders):
+        for watched in (self._domains, self._users, self._aliases, self._senders, self._app):
             watched.look()
 
     def _look(self) -> None:

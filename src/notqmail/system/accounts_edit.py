@@ -1,4 +1,4 @@
-"""Editing users and aliases as an admin would: one line changes, comments and order stay.
+"""Editing users, aliases and app passwords as an admin would: one line changes, comments and order stay.
 
 Every edit is parsed before it takes the file's place, and takes it at once (system/replace).
 """
@@ -17,6 +17,7 @@ from notqmail.system.accounts_text import (
     parse_aliases,
     parse_users,
 )
+from notqmail.system.app_passwords_text import AppPassword, parse_app_passwords
 from notqmail.system.replace import editing, replace_text
 
 Parse = Callable[[str, str], object]
@@ -51,6 +52,55 @@ def remove_user(path: Path, address: Address) -> None:
     with editing(path):
         text = _text(path, parse_users)
         _replace(path, _with_line(text, _known_user(path, text, address), None), parse_users)
+
+
+def find_user(path: Path, address: Address) -> Account:
+    """Give a mailbox that must be there."""
+    account = parse_users(read_text(path), str(path)).get((address.fold, address.domain))
+    if account is None:
+        raise _no_mailbox(path, address)
+    return account
+
+
+def list_app_passwords(path: Path, address: Address | None = None) -> list[AppPassword]:
+    """Give the app passwords, of all mailboxes or of one, in the order of the file."""
+    found = parse_app_passwords(_text(path, parse_app_passwords), str(path))
+    if address is not None:
+        return list(found.get((address.fold, address.domain), ()))
+    return [each for of_one in found.values() for each in of_one]
+
+
+def add_app_password(path: Path, new: AppPassword) -> None:
+    """Add an app password; its mailbox must not have one with that label yet."""
+    with editing(path):
+        text = _text(path, parse_app_passwords)
+        if _app_password_line(text, new.address, new.label) is not None:
+            raise ConfigError(
+                str(path),
+                f"{new.address} has {new.label} already",
+                f"choose another label, or: notqmail user app-password remove {new.address} {new.label}",
+            )
+        _replace(path, _appended(text, str(new)), parse_app_passwords)
+
+
+def remove_app_password(path: Path, address: Address, label: str) -> None:
+    """Remove one app password."""
+    with editing(path):
+        text = _text(path, parse_app_passwords)
+        number = _app_password_line(text, address, label)
+        if number is None:
+            raise ConfigError(
+                str(path), f"{address} has no {label}", f"notqmail user app-password list {address}"
+            )
+        _replace(path, _with_line(text, number, None), parse_app_passwords)
+
+
+def remove_app_passwords(path: Path, address: Address) -> int:
+    """Remove all app passwords of a mailbox; give how many there were."""
+    labels = [each.label for each in list_app_passwords(path, address)]
+    for label in labels:
+        remove_app_password(path, address, label)
+    return len(labels)
 
 
 def list_aliases(path: Path) -> list[tuple[str, Sequence[Address]]]:
@@ -94,15 +144,26 @@ def _user(address: Address, argon2: str, scram: str) -> str:
 def _known_user(path: Path, text: str, address: Address) -> int:
     number = _user_line(text, address)
     if number is None:
-        raise ConfigError(
-            str(path), f"there is no mailbox {address}", f"notqmail user add {address}"
-        )
+        raise _no_mailbox(path, address)
     return number
+
+
+def _no_mailbox(path: Path, address: Address) -> ConfigError:
+    return ConfigError(str(path), f"there is no mailbox {address}", f"notqmail user add {address}")
 
 
 def _user_line(text: str, address: Address) -> int | None:
     key = address.fold, address.domain
     return _line(text, lambda line: key in parse_users(line, ""))
+
+
+def _app_password_line(text: str, address: Address, label: str) -> int | None:
+    key = address.fold, address.domain
+
+    def says(line: str) -> bool:
+        return any(each.label == label for each in parse_app_passwords(line, "").get(key, ()))
+
+    return _line(text, says)
 
 
 def _alias_line(text: str, key: Key) -> int | None:

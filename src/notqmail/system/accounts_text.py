@@ -22,16 +22,16 @@ Key = tuple[str, str]  # Address.fold (or "" for a catch-all), domain as A-label
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _LOCAL = rf"(?:{_QUOTED}|[^\s,:\"@#][^\s,:\"@]*)"
 _DOMAIN = r"(?:\[[^\]\s]*\]|[^\s,:]+)"
-_ADDRESS = rf"{_LOCAL}(?:@{_DOMAIN})?"
+ADDRESS = rf"{_LOCAL}(?:@{_DOMAIN})?"
 _WORD = r"[^\s#]\S*"
 _COMMENT = r"(?:\s+#.*|\s*)"
 _USER = re.compile(
-    rf"(?P<name>{_ADDRESS})(?:\s+(?P<argon2>{_WORD}))?(?:\s+(?P<scram>{_WORD}))?{_COMMENT}"
+    rf"(?P<name>{ADDRESS})(?:\s+(?P<argon2>{_WORD}))?(?:\s+(?P<scram>{_WORD}))?{_COMMENT}"
 )
 _ALIAS = re.compile(
-    rf"(?P<name>{_ADDRESS}|@{_DOMAIN})\s*:\s*(?P<targets>{_ADDRESS}(?:\s*,\s*{_ADDRESS})*),?{_COMMENT}"
+    rf"(?P<name>{ADDRESS}|@{_DOMAIN})\s*:\s*(?P<targets>{ADDRESS}(?:\s*,\s*{ADDRESS})*),?{_COMMENT}"
 )
-_ONE = re.compile(_ADDRESS)
+_ONE = re.compile(ADDRESS)
 _ARGON2 = re.compile(r"-|\$argon2(?:id|i|d)\$\S+")
 _SCRAM = re.compile(
     r"-|SCRAM-SHA-256\$[1-9]\d*:[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]+=*:[A-Za-z0-9+/]+=*"
@@ -66,7 +66,7 @@ def parse_users(text: str, where: str) -> Mapping[Key, Account]:
                 at, "not a user", "write: ADDRESS [ARGON2 [SCRAM]], or - for no secret"
             )
         name, argon2, scram = match["name"], match["argon2"] or "-", match["scram"] or "-"
-        address = _address(name, at)
+        address = read_address(name, at)
         if not _ARGON2.fullmatch(argon2) or not _SCRAM.fullmatch(scram):
             raise ConfigError(  # the secret itself is not told
                 at,
@@ -93,7 +93,7 @@ def parse_aliases(text: str, where: str) -> Mapping[Key, tuple[Address, ...]]:
         key = alias_key(match["name"], at)
         if key in aliases:
             raise ConfigError(at, f"{match['name']} stands twice", "put the targets into one line")
-        aliases[key] = tuple(_address(one[0], at) for one in _ONE.finditer(match["targets"]))
+        aliases[key] = tuple(read_address(one[0], at) for one in _ONE.finditer(match["targets"]))
     return aliases
 
 
@@ -104,11 +104,12 @@ def alias_key(name: str, where: str) -> Key:
             return "", canonical_domain(name[1:])
         except AddressError as error:
             raise ConfigError(where, str(error), "a catch-all is @DOMAIN") from None
-    address = _address(name, where)
+    address = read_address(name, where)
     return address.fold, address.domain
 
 
-def _address(text: str, where: str) -> Address:
+def read_address(text: str, where: str) -> Address:
+    """Read an address with a domain; raise ConfigError."""
     try:
         address = Address.parse(text)
     except AddressError as error:
