@@ -1,5 +1,5 @@
-"""A port on loopback with a server's TLS behind it and nothing else: it greets who has shaken hands, and waits for its
-end. For real clients that test TLS alone."""
+"""A port on loopback with a server's TLS behind it and nothing else: it greets who has shaken hands, and says
+goodbye to the first word. For real clients that test TLS alone."""
 
 import contextlib
 import socket
@@ -43,8 +43,8 @@ def _session(taken: socket.socket, tls: Server[ssl.SSLObject], kind: str) -> Non
                     connection.do_handshake()
                     connection.write(GREETING)
                     greeted = True
-                if not connection.read(1024):
-                    return
+                connection.read(1024)
+                connection.unwrap()
             except ssl.SSLWantReadError:
                 pass
             finally:
