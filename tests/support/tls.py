@@ -120,14 +120,21 @@ class Authority:
         key: PrivateKey | None = None,
         digest: hashes.HashAlgorithm = hashes.SHA256(),  # noqa: B008 - a value
         usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+        revocations: str = "",
     ) -> Issued:
-        """Make a certificate. Without names it has no subjectAltName; `lasts` and `begins` count from now."""
+        """Make a certificate. Without names it has no subjectAltName; `lasts` and `begins` count from now;
+        `revocations` is the address of a list that is said to be there."""
         key = key or new_key(key_type)
         builder = self._builder(subject or _name(common_name or "somebody"), key, lasts, begins)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:
             general = [_general(name) if isinstance(name, str) else name for name in names]
             builder = builder.add_extension(x509.SubjectAlternativeName(general), critical=False)
+        if revocations:
+            point = x509.DistributionPoint(
+                [x509.UniformResourceIdentifier(revocations)], None, None, None
+            )
+            builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
         return Issued(builder.sign(self.key, self._digest(digest)), key, self.certificate)
 
     def _digest(self, digest: Any) -> Any:

@@ -1,5 +1,6 @@
 """Certificates as values: names, the choice among several, channel bindings."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notqmail.config import Certificate
 from notqmail.system.certificates import (
@@ -84,6 +87,16 @@ def test_the_common_name_counts_only_without_alternative_names() -> None:
 )
 def test_a_name_has_one_form_or_is_none(text: str, name: str) -> None:
     assert dns_name(text) == name
+
+
+@given(st.text() | st.from_regex(r"(\*\.)?[a-zA-Z0-9.-]{1,80}", fullmatch=True))
+def test_a_cleaned_name_is_clean(text: str) -> None:
+    name = dns_name(text)
+
+    assert dns_name(name) == name
+    assert name == name.lower()
+    assert name.isascii()
+    assert re.fullmatch(r"(\*\.)?[a-z0-9.-]+|", name)
 
 
 @pytest.mark.parametrize("kind", ["ECDSA", "RSA", "Ed25519"])

@@ -6,6 +6,8 @@ import logging
 import os
 import resource
 import ssl
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,7 @@ from notqmail.mail.errors import ConfigError
 from notqmail.policy.transaction import Tls
 from notqmail.system.server_tls import TICKET_KEYS, Connection, ServerTls
 from tests.support.clock import FakeClock, run
+from tests.support.places import open_directory
 from tests.support.tls import DAY, Authority, Issued, Wire, handshake, new_key, settings
 
 AUTHORITY = Authority()
@@ -443,6 +446,49 @@ def test_the_files_are_watched(home: Home) -> None:
     run(watch())
 
     assert shown == [old.der, new.der]
+
+
+AFTER_ROOT = """
+import sys
+from pathlib import Path
+from notqmail.config import load
+from notqmail.system.privileges import become, look_up
+from notqmail.system.server_tls import ServerTls
+home = Path(sys.argv[1])
+tls = ServerTls(load(home / "notqmail.toml"))
+for file in home.glob("renewed.*"):
+    file.replace(home / f"open{file.suffix}")
+become(look_up("nobody"))
+print(tls.reload())
+"""
+
+
+@pytest.mark.root
+def test_after_root_what_may_be_read_is_renewed_and_the_rest_stays() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    with open_directory() as directory:
+        home = Home(directory)
+        for file in ("open", "closed/mx.example.org", "renewed"):
+            home.write(file, "mx.example.org")
+            (directory / f"{file}.key").chmod(0o644)
+        (directory / "closed").chmod(0o700)
+        tables = "".join(
+            f'[[tls.certificate]]\nchain = "{chain}"\nkey = "{key}"\n'
+            for chain, key in (("open.pem", "open.key"), ("closed/{name}.pem", "closed/{name}.key"))
+        )
+        (directory / "notqmail.toml").write_text(f'hostname = "mx.example.org"\n{tables}')
+
+        ended = subprocess.run(
+            [sys.executable, "-c", AFTER_ROOT, str(directory)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    assert ended.stdout == "True\n"
+    assert ended.stderr.count("certificate cannot be used, one from before stays") == 1
+    assert f"{directory}/closed cannot be read: Permission denied" in ended.stderr
 
 
 # A new configuration

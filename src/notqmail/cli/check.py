@@ -6,7 +6,8 @@ import click
 
 from notqmail.cli import table
 from notqmail.cli.command import command
-from notqmail.cli.findings import Level, examine
+from notqmail.cli.finding import Level
+from notqmail.cli.findings import examine
 
 
 @command(example="notqmail check -c /etc/notqmail/notqmail.toml", records=True)

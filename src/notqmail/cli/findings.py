@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from enum import StrEnum
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from notqmail.app.rules import make_rules
+from notqmail.cli.certificate_findings import examine_certificates
+from notqmail.cli.finding import Finding, Level
 from notqmail.config import Config, load
 from notqmail.mail.errors import ConfigError
 from notqmail.policy.reference import References
@@ -16,23 +17,7 @@ from notqmail.system import accounts_edit, privileges
 from notqmail.system.accounts import TextDirectory
 from notqmail.system.addresses import is_ours
 from notqmail.system.clock import SystemClock
-
-
-class Level(StrEnum):
-    """ERROR: it would not start. WARNING: some mail would not arrive."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-class Finding(NamedTuple):
-    """One thing that is wrong."""
-
-    level: Level
-    file: str
-    key: str
-    problem: str
-    remedy: str
+from notqmail.system.privileges import Identity
 
 
 def examine(path: Path) -> Iterator[Finding]:
@@ -40,31 +25,28 @@ def examine(path: Path) -> Iterator[Finding]:
     try:
         settings = load(path)
     except ConfigError as error:
-        yield _error(error, path)
+        yield Finding.of(error, path)
         return
     yield from _environment(settings)
     clock = SystemClock()
+    yield from examine_certificates(settings, _user(settings), clock.now())
     try:
         directory = TextDirectory(settings, clock)
         reference = References(clock.now)
         router = make_rules(settings, directory, clock, reference, is_ours).router
     except ConfigError as error:
-        yield _error(error, path)
+        yield Finding.of(error, path)
         return
     yield from _domains(settings)
     yield from _postmaster(settings, router)
     yield from _aliases(settings, router)
 
 
-def _error(error: ConfigError, path: Path) -> Finding:
-    """Split "FILE: KEY" and "FILE:LINE" of an error."""
-    file, colon, key = error.where.partition(": ")
-    if not colon:
-        head, _, line = error.where.rpartition(":")
-        file, key = (head, f"line {line}") if line.isdigit() else (error.where, "")
-    if not file.startswith("/") and file != str(path):  # a key without its file
-        file, key = str(path), error.where
-    return Finding(Level.ERROR, file, key, error.problem, error.remedy)
+def _user(settings: Config) -> Identity | None:
+    """Whom the server becomes; None where that cannot be said, which `_environment` does."""
+    with suppress(ConfigError):
+        return privileges.identity(settings)
+    return None
 
 
 def _environment(settings: Config) -> Iterator[Finding]:
@@ -73,7 +55,7 @@ def _environment(settings: Config) -> Iterator[Finding]:
     try:
         privileges.identity(settings)
     except ConfigError as error:
-        yield _error(error, Path(settings.path))
+        yield Finding.of(error, Path(settings.path))
     place = settings.data
     while not place.exists():
         place = place.parent

@@ -9,7 +9,7 @@ sessions at work keep the face they have. The front stays, and with it the keys 
 from the context a connection began with). There are two, with keys of their own: the kinds that log in may ask
 for a client certificate, `mx` never does, and no ticket of one is good for the other.
 
-An idle connection costs OpenSSL's state, about 15 KB; its buffers are given back whenever they are empty
+An idle connection costs OpenSSL's state, about 18 KB; its buffers are given back whenever they are empty
 (SSL_MODE_RELEASE_BUFFERS, which Python sets), and both BIOs are empty between records.
 """
 
