@@ -141,15 +141,15 @@ def test_swaks_speaks_tls_at_the_door_for_the_world(server: Server) -> None:
     )
 
     assert sent.status == 0, sent.output
-    message = server.wait_message("by-swaks-mx-tls", "bob")
-    assert b"with ESMTPS id" in message
-    assert b"tls TLS_" in message.replace(b"\r\n\t", b" ")
+    message = server.wait_message("by-swaks-mx-tls", "bob").replace(b"\n\t", b" ")
+    assert b" with ESMTPS id " in message
+    assert b" tls TLS_AES_256_GCM_SHA384 (TLSv1.3);" in message
 
 
 # curl
 
 
-@pytest.mark.parametrize("login", ["AUTH=*", "AUTH=PLAIN", "AUTH=SCRAM-SHA-256"])
+@pytest.mark.parametrize("login", ["AUTH=*", "AUTH=PLAIN", "AUTH=LOGIN"])
 def test_curl_sends(server: Server, login: str, tmp_path: Path) -> None:
     mark = f"by-curl-{login}"
     (tmp_path / "mail").write_bytes(_written(mark).replace(b"\n", b"\r\n"))
@@ -165,8 +165,6 @@ def test_curl_sends(server: Server, login: str, tmp_path: Path) -> None:
         ]
     )
 
-    if "SCRAM" in login and "not supported" in sent.output:
-        pytest.fail(f"this curl has no SCRAM: {sent.output}")
     assert sent.status == 0, sent.output
     server.wait_message(mark, "bob")
 
@@ -216,10 +214,10 @@ def test_smtplib_sends_what_is_not_from_its_user_only_where_it_may(server: Serve
 
     with smtplib.SMTP_SSL("127.0.0.1", server.submissions_port, context=context) as client:
         client.login(ALICE, PASSWORD)
-        with pytest.raises(smtplib.SMTPSenderRefused) as envelope:
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as envelope:
             client.sendmail(BOB, [ALICE], b"Subject: x\r\n\r\nx\r\n")
         with pytest.raises(smtplib.SMTPDataError) as header:
             client.send_message(forged, from_addr=ALICE)
 
-    assert envelope.value.smtp_code == 553
+    assert envelope.value.recipients[ALICE][0] == 553
     assert header.value.smtp_code == 550
