@@ -61,6 +61,12 @@ class TlsChannel:
             pieces.append(piece)
         return b"".join(pieces)
 
+    @property
+    def patient(self) -> bool:
+        """True when what there is to `take` at the end of a handshake can wait for the first reply: in TLS 1.3 the
+        client has all it needs by then, and what is left are session tickets (RFC 8446 §4.6.1)."""
+        return self.established and self._connection.version() == "TLSv1.3"
+
     def send(self, octets: bytes) -> None:
         """Encrypt a reply; `take` has it then. Raises ssl.SSLError."""
         rest = memoryview(octets)

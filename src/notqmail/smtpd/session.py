@@ -214,9 +214,12 @@ class SmtpSession(asyncio.Protocol):
             self._send(channel.take())  # the alert
             self._fail(channel.failure(error))
             return b""
-        self._send(channel.take())
         if shaking and channel.established:
             self._secured(channel)
+        if not (
+            shaking and channel.patient
+        ):  # else with the next reply: one write(2) less for each connection
+            self._send(channel.take())
         if channel.ended and not self._ended:
             self._loop.call_soon(self.eof_received)  # after what it said before
         return plain
