@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from notqmail.auth import sasl
 from notqmail.auth.sasl_client import STRENGTH, client_exchange
 from notqmail.mail.errors import ConfigError
-from notqmail.system.app_passwords_text import parse_app_passwords
+from notqmail.system.app_passwords_text import AppPassword, parse_app_passwords
 from tests.fuzz.given import RECORD, Given
 from tests.fuzz.targets.addresses import assert_address
 from tests.support.logins import ATTEMPT, Accounts
@@ -55,7 +55,7 @@ def client(data: bytes) -> None:
         for challenge in given.rest().split(RECORD)[:5]:
             exchange.respond(challenge)
     except ValueError as error:
-        _assert_no_secret(error)
+        assert_no_secret(error, data)
     assert exchange.complete == (not mechanism.startswith("SCRAM"))
 
 
@@ -71,11 +71,19 @@ def app_passwords(data: bytes) -> None:
         assert of_one
         for each in of_one:
             assert_address(each.address)
-            assert parse_app_passwords(str(each), "file") == {key: (each,)}
+            if _is_one_word(each):
+                assert parse_app_passwords(str(each), "file") == {key: (each,)}
 
 
-def _assert_no_secret(error: ValueError) -> None:
-    assert "secret" not in str(error)
+def _is_one_word(each: AppPassword) -> bool:
+    """White space of other kinds needs no quotes in mail, but separates here: no such address can be added."""
+    local = "".join(a.local for a in (each.address, each.only_from) if a is not None)
+    return not any(c.isspace() and c != " " for c in local)
+
+
+def assert_no_secret(error: ValueError, data: bytes) -> None:
+    """What the server says stands in the error; what only we know does not."""
+    assert "secret" not in str(error) or b"secret" in data
 
 
 def _assert_sentence(error: ConfigError) -> None:
