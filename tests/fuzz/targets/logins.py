@@ -5,8 +5,9 @@ from typing import Any, TypeVar
 
 from notqmail.auth import sasl
 from notqmail.auth.sasl_client import STRENGTH, client_exchange
+from notqmail.mail.address import Address
 from notqmail.mail.errors import ConfigError
-from notqmail.system.app_passwords_text import AppPassword, parse_app_passwords
+from notqmail.system.app_passwords_text import parse_app_passwords
 from tests.fuzz.given import RECORD, Given
 from tests.fuzz.targets.addresses import assert_address
 from tests.support.logins import ATTEMPT, Accounts
@@ -71,14 +72,14 @@ def app_passwords(data: bytes) -> None:
         assert of_one
         for each in of_one:
             assert_address(each.address)
-            if _is_one_word(each):
+            if all(map(_can_be_written, (each.address, each.only_from))):
                 assert parse_app_passwords(str(each), "file") == {key: (each,)}
 
 
-def _is_one_word(each: AppPassword) -> bool:
-    """White space of other kinds needs no quotes in mail, but separates here: no such address can be added."""
-    local = "".join(a.local for a in (each.address, each.only_from) if a is not None)
-    return not any(c.isspace() and c != " " for c in local)
+def _can_be_written(address: Address | None) -> bool:
+    """White space beyond ASCII and # need no quotes in mail, but mean something here: no such address can be added."""
+    local = "" if address is None else address.local
+    return not local.startswith("#") and not any(c.isspace() and c != " " for c in local)
 
 
 def assert_no_secret(error: ValueError, data: bytes) -> None:
