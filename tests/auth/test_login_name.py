@@ -14,6 +14,7 @@ from notqmail.auth.login_name import key, mailbox, read_name
         (b"a\0", None),
         (b"a\n", None),
         (b"\xff", None),
+        ("a\u2066b".encode(), None),
         (b"\xed\xa0\x80", None),
     ],
 )

@@ -190,7 +190,7 @@ def test_what_cannot_be_added_is_told(
 
     assert ended.status == 2
     assert sentence in ended.err
-    assert not config.with_name("app-passwords").exists()
+    assert not accounts_edit.list_app_passwords(config.with_name("app-passwords"))
 
 
 def test_a_label_is_not_given_twice_and_not_removed_twice(config: Path) -> None:

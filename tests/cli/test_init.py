@@ -69,6 +69,7 @@ def test_what_is_private_is_private(tmp_path: Path) -> None:
     assert mode(home) == 0o755
     assert mode(home / "notqmail.toml") == 0o644
     assert mode(home / "users") == mode(home / "aliases") == 0o600
+    assert mode(home / "app-passwords") == 0o600
     assert mode(home / "tls") == 0o700
     assert mode(home / "tls" / "key.pem") == 0o600
     assert mode(home / "data") == 0o711
@@ -160,7 +161,9 @@ def test_the_first_user_is_postmaster(tmp_path: Path) -> None:
     assert load(init(tmp_path / "x", "--user", "bob@example.org")).postmaster == "alice@example.org"
 
 
-@pytest.mark.parametrize("name", ["notqmail.toml", "users", "aliases", "data", "tls"])
+@pytest.mark.parametrize(
+    "name", ["notqmail.toml", "users", "app-passwords", "aliases", "data", "tls"]
+)
 def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / name).write_text("mine")
@@ -254,5 +257,5 @@ def test_what_the_server_reads_belongs_to_whom_it_becomes(tmp_path: Path) -> Non
     home.make()
 
     assert load(tmp_path / "x" / "notqmail.toml").user == "nobody"
-    for name in ("notqmail.toml", "users", "aliases", "tls", "tls/key.pem"):
+    for name in ("notqmail.toml", "users", "app-passwords", "aliases", "tls", "tls/key.pem"):
         assert (tmp_path / "x" / name).stat().st_uid == nobody.pw_uid

@@ -186,7 +186,7 @@ def test_root_leaves_no_file_that_the_server_could_not_write(tmp_path: Path) -> 
         config = init(directory / "x")
         data = config.parent / "data"
         os.chown(data, 65534, 65534)
-        for name in ("users", "aliases"):
+        for name in ("users", "app-passwords", "aliases"):
             config.with_name(name).chmod(0o644)
 
         assert queue(config, "list").out == "the queue is empty\n"

@@ -16,6 +16,11 @@ MAX_CORPUS = 2_000_000  # octets
 # Every module that reads octets from outside. One that is added here must have a target.
 PARSERS = frozenset(
     {
+        "auth.login_name",
+        "auth.sasl_client",
+        "auth.sasl_plain",
+        "auth.saslprep",
+        "auth.scram",
         "cli.sendmail",
         "cli.submission",
         "config.load",
@@ -55,10 +60,12 @@ PARSERS = frozenset(
         "smtpd.dialogue",
         "smtpd.receiver",
         "system.accounts_text",
+        "system.app_passwords_text",
         "system.control",
         "system.dns",
         "system.drop",
         "system.inject",
+        "system.scram_text",
         "system.submission",
     }
 )

@@ -179,11 +179,11 @@ def app(address: Address, label: str) -> AppPassword:
 
 
 @pytest.fixture
-def app_passwords(tmp_path: Path) -> Path:
+def app_passwords(tmp_path: Path, users: Path) -> Path:
     """One that does not exist before the first app password."""
     path = tmp_path / "app-passwords"
     for address, label in ((ALICE, "phone"), (BOB, "phone"), (ALICE, "laptop")):
-        add_app_password(path, app(address, label))
+        add_app_password(path, app(address, label), users)
     return path
 
 
@@ -218,8 +218,16 @@ def test_all_app_passwords_of_a_mailbox_are_removed(app_passwords: Path) -> None
     assert remove_app_passwords(app_passwords, ALICE) == 0
 
 
-def test_label_stands_once_for_a_mailbox(app_passwords: Path) -> None:
+def test_file_that_is_made_is_for_those_who_read_the_users(tmp_path: Path, users: Path) -> None:
+    users.chmod(0o640)
+
+    add_app_password(tmp_path / "new", app(ALICE, "phone"), users)
+
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o640
+
+
+def test_label_stands_once_for_a_mailbox(app_passwords: Path, users: Path) -> None:
     with pytest.raises(ConfigError, match="has phone already"):
-        add_app_password(app_passwords, app(ALICE, "phone"))
+        add_app_password(app_passwords, app(ALICE, "phone"), users)
     with pytest.raises(ConfigError, match="has no tablet"):
         remove_app_password(app_passwords, ALICE, "tablet")

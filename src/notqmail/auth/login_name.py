@@ -9,13 +9,14 @@ MAX_NAME = 255  # octets, RFC 4616 §2: "up to and including 255 octets"
 
 def read_name(octets: bytes) -> str | None:
     """Read a name as it came, prepared with SASLprep; None when it is none: not UTF-8, empty, longer than MAX_NAME,
-    with a character that is prohibited."""
+    with a character that is prohibited or, newer than SASLprep's tables, cannot be printed."""
     if len(octets) > MAX_NAME:
         return None
     try:
-        return prepare(octets.decode("utf-8"), "the name")
+        name = prepare(octets.decode("utf-8"), "the name")
     except ValueError:  # UnicodeDecodeError is one
         return None
+    return name if name.isprintable() else None
 
 
 def mailbox(user: str, realm: str) -> Address | None:

@@ -39,7 +39,7 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The exchange is over. `user` is the name that was claimed, if one was read (at most 255 octets; not ASCII only);
+    """The exchange is over. `user` is the name that was claimed, if one was read (some 255 octets, printable, not ASCII only);
     `why` is for journal and log, never for the client: it would say whether the name exists."""
 
     reason: Reason

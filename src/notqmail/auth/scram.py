@@ -31,7 +31,7 @@ _PRINTABLE = r"[!-+\--~]+"
 _BASE64 = r"[A-Za-z0-9+/]+={0,2}"
 _EXTENSIONS = rf"(?:,[A-Za-z]={_VALUE})*"
 _CLIENT_FIRST = re.compile(
-    rf"(?P<gs2>(?P<flag>[ny]|p=(?P<type>[A-Za-z0-9.-]{{1,64}})),(?:a=(?P<authzid>{_VALUE}))?,)"
+    rf"(?P<gs2>(?P<flag>[ny]|p=(?P<type>[A-Za-z0-9.-]{{1,64}})),(?:a=(?P<authzid>[^,\0]*))?,)"
     rf"(?P<bare>n=(?P<name>{_VALUE}),r=(?P<nonce>{_PRINTABLE}){_EXTENSIONS})"
 )
 _CLIENT_FINAL = re.compile(
@@ -68,7 +68,8 @@ class Scram:
         failure = self._check_binding_type(match["flag"], match["type"])
         if failure is not None:
             return failure
-        escaped = [each for each in (match["authzid"], match["name"]) if each is not None]
+        # libgsasl writes "a=" where there is nothing to say, which §7 does not have
+        escaped = [each for each in (match["authzid"], match["name"]) if each]
         names = [unescape(each) for each in escaped]
         if None in names:
             return MALFORMED

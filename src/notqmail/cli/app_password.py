@@ -102,7 +102,7 @@ def add(
         networks,
         purpose or "",
     )
-    accounts_edit.add_app_password(place, made)
+    accounts_edit.add_app_password(place, made, Path(settings.users))
     click.echo(f"added {label} of {account.address}")
     passwords.tell(f"{account.address}, {label}", "" if password_file is not None else password)
 

@@ -18,7 +18,7 @@ from notqmail.mail.errors import ConfigError
 from notqmail.system import accounts_edit, drop
 from notqmail.system.passwords import Secrets
 
-NAMES = ("notqmail.toml", "users", "aliases", "tls", "data")
+NAMES = ("notqmail.toml", "users", "app-passwords", "aliases", "tls", "data")
 DEV_CONNECTIONS = 12000  # so that a benchmark on loopback meets no limit
 SERVER_USER = "notqmail"
 SELF_SIGNED = {"chain": "tls/cert.pem", "key": "tls/key.pem"}
@@ -29,6 +29,9 @@ CERTBOT = {
 
 _USERS = """\
 # Mailboxes: address, password hashes. Edit it, or use `notqmail user`; changes are live.
+"""
+_APP_PASSWORDS = """\
+# App passwords: address, label, hashes, restrictions. Use `notqmail user app-password`; changes are live.
 """
 _ALIASES = """\
 # Aliases, `name@domain: address, address`; `@domain: address` takes what nothing else matches.
@@ -97,6 +100,7 @@ class Home:
     def _files(self) -> Iterator[tuple[Path, bytes, int]]:
         directory = self.directory
         yield directory / "users", _USERS.encode(), 0o600
+        yield directory / "app-passwords", _APP_PASSWORDS.encode(), 0o600
         yield directory / "aliases", _ALIASES.encode(), 0o600
         if not self.has_certbot:
             certificate, key = self_signed([self.hostname, *self.domains])

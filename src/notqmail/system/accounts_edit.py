@@ -70,8 +70,9 @@ def list_app_passwords(path: Path, address: Address | None = None) -> list[AppPa
     return [each for of_one in found.values() for each in of_one]
 
 
-def add_app_password(path: Path, new: AppPassword) -> None:
-    """Add an app password; its mailbox must not have one with that label yet."""
+def add_app_password(path: Path, new: AppPassword, users: Path) -> None:
+    """Add an app password; its mailbox must not have one with that label yet. Whoever may read `users` may read a file
+    that is made for it."""
     with editing(path):
         text = _text(path, parse_app_passwords)
         if _app_password_line(text, new.address, new.label) is not None:
@@ -80,7 +81,9 @@ def add_app_password(path: Path, new: AppPassword) -> None:
                 f"{new.address} has {new.label} already",
                 f"choose another label, or: notqmail user app-password remove {new.address} {new.label}",
             )
-        _replace(path, _appended(text, str(new)), parse_app_passwords)
+        text = _appended(text, str(new))
+        parse_app_passwords(text, str(path))
+        replace_text(path, text, like=users)
 
 
 def remove_app_password(path: Path, address: Address, label: str) -> None:

@@ -24,10 +24,11 @@ def editing(path: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def replace_text(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str, like: Path | None = None) -> None:
     """Put a new text in place of a file, or make the file; after a crash either the old or the new is there.
 
-    A symbolic link keeps being one: what it points to is replaced. Raises ConfigError.
+    A symbolic link keeps being one: what it points to is replaced. A file that is made has owner and mode of `like`,
+    else those of who makes it and 0600. Raises ConfigError.
     """
     real = path.resolve()
     temporary = real.with_name(f".{real.name}.{secrets.token_hex(6)}")
@@ -35,7 +36,7 @@ def replace_text(path: Path, text: str) -> None:
         try:
             before: os.stat_result | None = real.stat()
         except FileNotFoundError:
-            before = None
+            before = like.stat() if like is not None else None
         _write(temporary, text, before)
         temporary.replace(real)
         _sync_directory(real.parent)

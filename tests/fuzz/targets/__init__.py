@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 
 from tests.fuzz.target import Target
-from tests.fuzz.targets import addresses, dialogue, files, header, local, mime, names, smtp, wire
+from tests.fuzz.targets import (
+    addresses,
+    dialogue,
+    files,
+    header,
+    local,
+    logins,
+    mime,
+    names,
+    smtp,
+    wire,
+)
 
 TARGETS: Mapping[str, Target] = {
     target.name: target
@@ -45,6 +56,19 @@ TARGETS: Mapping[str, Target] = {
         Target("config", files.settings, "toml", ("config.load", "config.quantity")),
         Target("dns", names.dns, "address", ("system.dns",)),
         Target("journal", names.journal, "address", ("journal",)),
+        Target(
+            "sasl",
+            logins.server,
+            "sasl",
+            ("auth.sasl_plain", "auth.scram", "auth.login_name", "auth.saslprep"),
+        ),
+        Target("sasl-client", logins.client, "sasl", ("auth.sasl_client",)),
+        Target(
+            "app-passwords",
+            logins.app_passwords,
+            "accounts",
+            ("system.app_passwords_text", "system.scram_text"),
+        ),
         Target("hop", names.hop, "address", ("mail.hop",)),
     )
 }
