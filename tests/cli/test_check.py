@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from notqmail.system.journal_file import JournalFile
+from tests.support.clock import EPOCH
 from tests.support.commands import init, notqmail
 
 
@@ -156,3 +158,50 @@ def test_no_domain_is_a_warning(config: Path) -> None:
     config.write_text(text)
 
     assert (only(config)["level"], only(config)["key"]) == ("warning", "domain")
+
+
+def journalled(config: Path, *addresses: str) -> None:
+    file = JournalFile(config.parent / "data" / "journal.sqlite", 86400, 1 << 30)
+    records = [
+        {"kind": "connection", "at": EPOCH, "listener": "mx", "ip": each} for each in addresses
+    ]
+    file.add(records, EPOCH)
+    file.close()
+
+
+def hidden(config: Path) -> list[dict[str, str]]:
+    return [each for each in findings(config)[1] if each["key"] == "listen[0].proxy"]
+
+
+def open_to_all(config: Path) -> None:
+    config.write_text(config.read_text().replace("127.0.0.1:2025", "0.0.0.0:2025"))
+
+
+def test_clients_that_a_proxy_hides_are_a_warning(config: Path) -> None:
+    journalled(config, *["172.17.0.1"] * 200)
+    open_to_all(config)
+
+    [finding] = hidden(config)
+
+    assert finding["level"] == "warning"
+    assert "200 of 200 clients of mx came from 172.17.0.1" in finding["problem"]
+    assert "let it send the PROXY header" in finding["remedy"]
+
+
+def test_on_loopback_nobody_is_hidden(config: Path) -> None:
+    journalled(config, *["127.0.0.1"] * 200)
+
+    assert findings(config) == (0, [])
+
+
+def test_with_a_client_of_the_internet_nobody_is_hidden(config: Path) -> None:
+    journalled(config, *["172.17.0.1"] * 200, "9.9.9.9")
+    open_to_all(config)
+
+    assert hidden(config) == []
+
+
+def test_a_journal_that_cannot_be_read_is_left_alone(config: Path) -> None:
+    (config.parent / "data" / "journal.sqlite").write_bytes(b"no database " * 500)
+
+    assert findings(config) == (0, [])

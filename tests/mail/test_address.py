@@ -128,6 +128,8 @@ def test_a_literal_gives_its_ip_address_in_one_form() -> None:
     assert ipv6 == Address("a", "[IPv6:2001:db8::1]")
     assert ipv6.literal == ipaddress.ip_address("2001:db8::1")
     assert Address.parse("a@[192.0.2.1]").literal == ipaddress.ip_address("192.0.2.1")
+    for mapped in ("::ffff:192.0.2.1", "::FFFF:c000:201", "0:0:0:0:0:ffff:192.0.2.1"):
+        assert Address.parse(f"a@[IPv6:{mapped}]") == Address("a", "[192.0.2.1]")
     assert Address.parse("a@example.org").literal is None
 
 

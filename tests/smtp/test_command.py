@@ -147,6 +147,7 @@ def test_octets_that_are_not_utf8_are_refused(octets: bytes) -> None:
         "MX.Example.ORG",
         "[192.0.2.1]",
         "[IPv6:2001:db8::1]",
+        "[IPv6:::ffff:192.0.2.1]",
         "xn--bcher-kva.example",
     ],
 )
@@ -164,6 +165,8 @@ def test_a_host_name_or_a_literal_is_valid(name: str) -> None:
         "[192.0.2.300]",
         "[192.0.2.1",
         "[fe80::1]",
+        "[IPv6:fe80::1%eth0]",
+        "2001:db8::1",
         "a b",
         "(x)",
         "bücher.example",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from notqmail.system.journal_file import SLICES_BY_AGE, JournalFile
+from notqmail.system.journal_file import SLICES_BY_AGE, JournalFile, latest
 from tests.support import records
 from tests.support.clock import EPOCH
 
@@ -70,3 +70,17 @@ def test_what_is_older_than_asked_for_is_not_found(file: JournalFile) -> None:
     add(file, "1NEW", EPOCH + 10)
 
     assert ids(file, since=EPOCH + 5) == ["1NEW"]
+
+
+def test_the_newest_records_are_read_beside_the_writer(file: JournalFile, tmp_path: Path) -> None:
+    for number in range(5):
+        add(file, f"1ID{number}", EPOCH + number * SPAN / 2)
+    path = tmp_path / "journal.sqlite"
+
+    assert [record["id"] for record in latest(path, 3)] == ["1ID4", "1ID3", "1ID2"]
+    assert len(latest(path, 100)) == 5
+
+
+def test_where_there_is_no_journal_there_are_no_records(tmp_path: Path) -> None:
+    assert latest(tmp_path / "journal.sqlite", 3) == []
+    assert list(tmp_path.iterdir()) == []

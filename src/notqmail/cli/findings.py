@@ -1,6 +1,7 @@
 """What is wrong with an installation, found without starting it: each finding with file, key path and remedy."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 from notqmail.app.rules import make_rules
 from notqmail.cli.certificate_findings import examine_certificates
 from notqmail.cli.finding import Finding, Level
-from notqmail.config import Config, load
+from notqmail.config import Config, Listen, endpoint, load
 from notqmail.mail.errors import ConfigError
+from notqmail.policy.one_address import REMEDY, OneAddress
 from notqmail.policy.reference import References
 from notqmail.queue.resolution import Kind, Resolution
 from notqmail.queue.route import Router
@@ -17,7 +19,10 @@ from notqmail.system import accounts_edit, privileges
 from notqmail.system.accounts import TextDirectory
 from notqmail.system.addresses import is_ours
 from notqmail.system.clock import SystemClock
+from notqmail.system.journal_file import latest
 from notqmail.system.privileges import Identity
+
+RECORDS = 1000  # of the journal that are looked at
 
 
 def examine(path: Path) -> Iterator[Finding]:
@@ -40,6 +45,7 @@ def examine(path: Path) -> Iterator[Finding]:
     yield from _domains(settings)
     yield from _postmaster(settings, router)
     yield from _aliases(settings, router)
+    yield from _hidden_clients(settings)
 
 
 def _user(settings: Config) -> Identity | None:
@@ -67,6 +73,26 @@ def _environment(settings: Config) -> Iterator[Finding]:
             f"{place} cannot be written",
             "give it to the user the server runs as, or run this as that user",
         )
+
+
+def _hidden_clients(settings: Config) -> Iterator[Finding]:
+    """Whether the clients of late seem to come from one private address."""
+    try:
+        records = latest(settings.data / "journal.sqlite", RECORDS)
+    except (OSError, sqlite3.Error):
+        return  # a journal that cannot be read is not this finding's to tell
+    for i, listen in enumerate(settings.listen):
+        clients = OneAddress(listen.name)
+        for record in records if _reachable(listen) else ():
+            if record.get("listener") == listen.name:
+                clients.connected(record.get("ip", ""))
+        if problem := clients.finding():
+            yield Finding(Level.WARNING, settings.path, f"listen[{i}].proxy", problem, REMEDY)
+
+
+def _reachable(listen: Listen) -> bool:
+    hosts = [endpoint(bind).host for bind in listen.bind]
+    return not all(privileges.is_loopback(host) for host in hosts)
 
 
 def _domains(settings: Config) -> Iterator[Finding]:

@@ -68,7 +68,12 @@ class Ban(Section, frozen=True):
             description="how long a ban lasts, each further one twice as long; connections are answered 421 4.7.0"
         ),
     ] = Seconds(600)
-    longest: Annotated[Seconds, Meta(description="the longest ban")] = Seconds(86400)
+    longest: Annotated[
+        Seconds,
+        Meta(
+            description="the longest ban; so long after one has ended, earlier ones are forgotten"
+        ),
+    ] = Seconds(86400)
     delay: Annotated[
         Seconds,
         Meta(description="before a failure is answered, doubled with each one of the network"),
@@ -82,7 +87,10 @@ class Ban(Section, frozen=True):
         ),
     ] = 100_000
     exempt: Annotated[
-        tuple[str, ...], Meta(description='networks never banned: "192.0.2.0/24", "2001:db8::/32"')
+        tuple[str, ...],
+        Meta(
+            description='networks never banned, such as that of a webmail: "192.0.2.0/24", "2001:db8::/32"'
+        ),
     ] = ()
 
 

@@ -108,12 +108,13 @@ def _domain(text: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """RFC 5321 §4.1.3; only the literals we can route: IPv4 and IPv6."""
+    """RFC 5321 §4.1.3; only the literals we can route: IPv4 and IPv6. A mapped IPv4 address is that one."""
     try:
         if match := _TAGGED_LITERAL.fullmatch(text):
             if match[1].lower() != "ipv6" or "%" in match[2]:
                 raise AddressError(f"unknown address literal: {text!r}")
-            return f"[IPv6:{ipaddress.IPv6Address(match[2])}]"
+            address = ipaddress.IPv6Address(match[2])
+            return f"[{address.ipv4_mapped}]" if address.ipv4_mapped else f"[IPv6:{address}]"
         if text.endswith("]"):
             return f"[{ipaddress.IPv4Address(text[1:-1])}]"
     except ipaddress.AddressValueError as error:

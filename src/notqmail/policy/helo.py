@@ -17,7 +17,9 @@ INVALID: Final = Reply(501, "5.5.2", "your HELO name is not a host name")
 
 _LABEL = r"[A-Za-z0-9_\u00a1-\U0010ffff-]{1,63}"
 _LIKE_A_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
-_LIKE_A_LITERAL = re.compile(r"\[[0-9A-Za-z.:-]+\]")
+# also with the zone of a link-local address, which Java and Windows put there
+_LIKE_A_LITERAL = re.compile(r"\[[0-9A-Za-z.:-]+(?:%[0-9A-Za-z._-]+)?\]")
+_LIKE_IPV6 = re.compile(r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f.]{0,15}){2,8}(?:%[0-9A-Za-z._-]+)?")
 _MAX = 255
 
 
@@ -45,5 +47,5 @@ class HeloSyntax:
 
 def _possible(name: str) -> bool:
     return len(name) <= _MAX and any(
-        pattern.fullmatch(name) for pattern in (_LIKE_A_DOMAIN, _LIKE_A_LITERAL)
+        pattern.fullmatch(name) for pattern in (_LIKE_A_DOMAIN, _LIKE_A_LITERAL, _LIKE_IPV6)
     )

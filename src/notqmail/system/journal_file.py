@@ -13,6 +13,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -211,6 +212,24 @@ class JournalFile:
         query = f"SELECT body FROM page_{number:d} WHERE n = ?"  # noqa: S608
         (body,) = self._db.execute(query, (n // PAGE,)).fetchone()
         return self._decode(body)[n % PAGE]
+
+
+def latest(path: Path, limit: int) -> list[Record]:
+    """Give the newest records, the newest first, of a journal that may be in use; nothing where there is none. Raises
+    sqlite3.Error."""
+    if not path.exists():
+        return []
+    found: list[Record] = []
+    decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
+    place = f"{path.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(place, uri=True, timeout=1.0)) as db:
+        slices = db.execute("SELECT number FROM slice ORDER BY number DESC").fetchall()
+        for (number,) in slices:
+            for (body,) in db.execute(f"SELECT body FROM page_{number:d} ORDER BY n DESC"):  # noqa: S608
+                found += reversed(decode(body))
+                if len(found) >= limit:
+                    return found[:limit]
+    return found
 
 
 def _entries(records: Iterable[Record], first: int) -> Iterator[int]:

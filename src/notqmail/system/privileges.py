@@ -59,12 +59,13 @@ def only_loopback(settings: Config) -> bool:
     """True when every listener is bound to a loopback address."""
     binds = [where for listen in settings.listen for where in listen.bind]
     hosts = [endpoint(where).host for where in (*binds, *settings.web.bind)]
-    return all(host == "localhost" or _is_loopback(host) for host in hosts)
+    return all(is_loopback(host) for host in hosts)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """True for what only this machine can reach."""
     try:
-        return ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 
