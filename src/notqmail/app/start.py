@@ -92,6 +92,7 @@ def serve(path: Path) -> int:
         privileges.check_python(who)
     else:
         privileges.harden()
+    sys.unraisablehook = _tell_unraisable
     output = log.setup(config.log.level, config.log.json, config.log.backlog)
     if who is None and os.geteuid() == 0:
         _log.warning("running as root, on loopback only: set `user` before others can reach it")
@@ -101,6 +102,12 @@ def serve(path: Path) -> int:
     finally:
         output.stop()
     return 0
+
+
+def _tell_unraisable(what: "sys.UnraisableHookArgs") -> None:
+    """Say in a line what would print a traceback: a server name that is not ASCII is refused inside the interpreter,
+    and strangers choose it."""
+    log.event(_log, "unraisable", level=logging.DEBUG, error=repr(what.exc_value)[:200])
 
 
 def _make_data_directory(config: Config) -> None:
