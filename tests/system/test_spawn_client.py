@@ -1,8 +1,11 @@
 """The spawn helper as a process of its own, and what the programs that it runs can do wrong."""
 
 import asyncio
+import json
 import os
+import pwd
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -118,7 +121,7 @@ async def test_program_that_hangs_is_killed_with_its_group_and_the_next_one_runs
     pids = tmp_path / "pids"
     script = f"[ -e {pids} ] && exit 0; trap '' TERM; sleep 600 & echo $! $$ >{pids}; wait"
 
-    async with helping(shell(script, timeout=0.5, commands=1)) as helper:
+    async with helping(shell(script, timeout=2, commands=1)) as helper:
         first = helper.ask(CHECKPASSWORD, BODY)
         assert await first == TIMED_OUT
         assert await helper.ask(CHECKPASSWORD, BODY) == 0
@@ -279,6 +282,50 @@ async def test_helper_has_no_terminal_no_core_files_and_few_descriptors() -> Non
         assert any(
             each.startswith(line) and each.split()[-3] == value for each in limits.splitlines()
         )
+
+
+DROPPED = """
+import asyncio, json, os, sys
+from pathlib import Path
+from notqmail.system.privileges import become, look_up
+from notqmail.system.spawn import CHECKPASSWORD, SYSTEM
+from notqmail.system.spawn_client import Powers, SpawnClient
+
+helper = SpawnClient.start(Powers(("/bin/sh", "-c", "exit $(id -u)"), system=True))
+become(look_up("nobody"))
+
+async def ask():
+    status = await helper.ask(CHECKPASSWORD, b"\\0\\0alice\\0x\\0\\0")
+    unknown = await helper.ask(SYSTEM, b"no.such.user\\0x\\0")
+    return [status, unknown]
+
+def refused(function, *args):
+    try:
+        function(*args)
+    except PermissionError:
+        return True
+    return False
+
+answers = asyncio.run(ask())
+may_not = [refused(os.kill, helper.pid, 9), refused(open, "/etc/shadow"),
+           refused(os.listdir, f"/proc/{helper.pid}/fd")]
+print(json.dumps([os.geteuid(), answers, may_not, helper.pid]))
+os._exit(0)
+"""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
+def test_helper_keeps_the_rights_that_the_server_has_given_up() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", DROPPED], capture_output=True, check=True, timeout=60, cwd="/"
+    )
+
+    uid, answers, may_not, helper = json.loads(ran.stdout)
+    assert uid == pwd.getpwnam("nobody").pw_uid
+    assert answers == [0, 1]  # root ran the command, and looked into /etc/shadow
+    assert may_not == [True, True, True]
+    wait_until(lambda: not alive(helper), 20, lambda: "it outlives the server")
 
 
 def test_nothing_is_started_for_sources_that_need_no_helper() -> None:

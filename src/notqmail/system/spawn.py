@@ -51,6 +51,7 @@ TEMPORARY = 111  # as qmail's programs say it
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OPEN_FILES = 256
+_MOST = 100  # processes of a kind at once: each takes a descriptor
 # A terminal, systemd or an impatient admin may send these to the helper too. It ends when the server has ended, which
 # may want a last answer of it before that.
 _NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -65,15 +66,17 @@ class Kind:
     at_once: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
-    """A process at work. `pidfd` becomes readable when it has ended, and its number cannot become another's."""
+    """A process at work. `pidfd` becomes readable when it has ended; until we look at how it ended, its number is
+    nobody else's. `late` when it has been killed for that."""
 
     id: int
     kind: int
     pid: int
     pidfd: int
     deadline: float  # by time.monotonic
+    late: bool = False
 
 
 class Helper:
@@ -96,14 +99,13 @@ class Helper:
                         return
                 self._kill_late()
         finally:
-            for job in tuple(self._jobs.values()):
-                self._reap(job)
+            for job in self._jobs.values():
+                _kill(job)
 
     def _patience(self) -> float | None:
         """Milliseconds until the next job is late; None when there is none."""
-        if not self._jobs:
-            return None
-        return max(0.0, min(job.deadline for job in self._jobs.values()) - time.monotonic()) * 1000
+        deadlines = [job.deadline for job in self._jobs.values() if not job.late]
+        return max(0.0, min(deadlines) - time.monotonic()) * 1000 if deadlines else None
 
     def _take(self) -> bool:
         """Read one request and start its process; False when there will be no more."""
@@ -141,29 +143,33 @@ class Helper:
         self._poll.register(job.pidfd, select.POLLIN)
 
     def _end(self, job: Job) -> None:
-        self._reply(job.id, self._reap(job))
-
-    def _kill_late(self) -> None:
-        now = time.monotonic()
-        for job in [job for job in self._jobs.values() if job.deadline <= now]:
-            self._reap(job)
-            self._reply(job.id, TIMED_OUT)
-
-    def _reap(self, job: Job) -> int:
-        """Kill what is left of a job, its whole process group, and give its status. Until `waitpid` its number, which is
-        the group's, is nobody else's."""
-        for kill in (os.killpg, os.kill):
-            with suppress(ProcessLookupError):
-                kill(job.pid, signal.SIGKILL)
+        """A job has ended: kill what it has left behind, and say how it ended."""
+        _kill(job)
         _, status = os.waitpid(job.pid, 0)
         self._poll.unregister(job.pidfd)
         os.close(job.pidfd)
         del self._jobs[job.pidfd]
-        return os.waitstatus_to_exitcode(status)
+        self._reply(job.id, TIMED_OUT if job.late else os.waitstatus_to_exitcode(status))
+
+    def _kill_late(self) -> None:
+        """Kill what takes too long. It is answered when it has ended, and keeps its place until then: a set-user-id
+        program need not obey a helper that is not root."""
+        now = time.monotonic()
+        for job in self._jobs.values():
+            if job.deadline <= now and not job.late:
+                _kill(job)
+                job.late = True
 
     def _reply(self, id: int, status: int) -> None:
         with suppress(ConnectionError):  # the server has gone; the next look at the socket tells
             self._sock.send(REPLY.pack(id, status))
+
+
+def _kill(job: Job) -> None:
+    """Kill a job with its whole process group."""
+    for kill in (os.killpg, os.kill):
+        with suppress(ProcessLookupError, PermissionError):
+            kill(job.pid, signal.SIGKILL)
 
 
 def _be_child(kind: Kind, body: bytes) -> NoReturn:
@@ -229,10 +235,12 @@ def kinds_of(powers: Mapping[str, Any]) -> Mapping[int, Kind]:
     kinds = {}
     if powers["command"]:
         work = checkpassword(tuple(powers["command"]))
-        kinds[CHECKPASSWORD] = Kind(work, powers["command_timeout"], powers["commands"])
+        at_once = min(powers["commands"], _MOST)
+        kinds[CHECKPASSWORD] = Kind(work, powers["command_timeout"], at_once)
     if powers["system"]:
         work = system(shadow.Files(**powers["files"]))
-        kinds[SYSTEM] = Kind(work, powers["system_timeout"], powers["checks"])
+        at_once = min(powers["checks"], _MOST)
+        kinds[SYSTEM] = Kind(work, powers["system_timeout"], at_once)
     return kinds
 
 
@@ -243,6 +251,7 @@ def main() -> None:
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no secrets in a core file
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    os.close(os.pidfd_open(os.getpid()))  # a kernel without it (before Linux 5.3) is found now
     sock = socket.socket(fileno=0)
     kinds = kinds_of(json.loads(sys.argv[-1]))
     sock.send(REPLY.pack(0, 0))  # ready
