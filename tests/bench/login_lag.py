@@ -23,7 +23,7 @@ from notqmail.system import passwords
 from notqmail.system.accounts_text import Account
 from notqmail.system.app_passwords_text import AppPassword
 from notqmail.system.auth_users import UserAccounts
-from notqmail.system.gate import Gate
+from notqmail.system.gate import PoolGate
 from notqmail.system.last_use import LastUse
 from notqmail.system.offload import ThreadPool
 
@@ -61,7 +61,10 @@ def _p99(lags: Sequence[float]) -> float:
 async def _measure(seconds: float, per_second: int, place: Path) -> dict[str, float]:
     auth = Auth()
     pool = ThreadPool(auth.checks)
-    gate, last_use = Gate(pool, auth.checks, auth.waiting), LastUse(place / "used", pool)
+    gate, last_use = (
+        PoolGate(pool, auth.checks, auth.waiting, "passwords"),
+        LastUse(place / "used", pool),
+    )
     accounts = UserAccounts(OneAccount(), "example.org", gate, last_use, auth.argon2)
     attempt, done = Attempt("192.0.2.1"), []
 

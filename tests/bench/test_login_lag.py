@@ -7,7 +7,7 @@ from pathlib import Path
 from notqmail.config import Auth
 from notqmail.mail.login import Attempt
 from notqmail.system.auth_users import UserAccounts
-from notqmail.system.gate import Gate
+from notqmail.system.gate import PoolGate
 from notqmail.system.last_use import LastUse
 from notqmail.system.offload import ThreadPool
 from tests.bench import login_lag
@@ -19,7 +19,7 @@ MOST = 0.005  # seconds of the loop's own CPU for one login; the hash alone take
 async def test_a_login_takes_little_of_the_loops_own_time(tmp_path: Path) -> None:
     auth, pool = Auth(), ThreadPool(2)
     table, last_use = login_lag.OneAccount(), LastUse(tmp_path / "used", pool)
-    accounts = UserAccounts(table, "", Gate(pool, 2, 10), last_use, auth.argon2)
+    accounts = UserAccounts(table, "", PoolGate(pool, 2, 10, "passwords"), last_use, auth.argon2)
     name, attempt = "alice@example.org", Attempt("192.0.2.1")
     await accounts.password(name, login_lag.PASSWORD, attempt)
     before = time.thread_time()

@@ -19,7 +19,7 @@ from notqmail.system import scram_text
 from notqmail.system.accounts_text import Account
 from notqmail.system.app_passwords_text import AppPassword, hash_of
 from notqmail.system.auth_users import UserAccounts
-from notqmail.system.gate import Gate
+from notqmail.system.gate import PoolGate
 from notqmail.system.last_use import LastUse, read_last_use
 from notqmail.system.passwords import make_secrets
 
@@ -94,7 +94,7 @@ class Site:
         self.accounts = UserAccounts(
             self.files,
             "example.org",
-            Gate(self.work, 1, 0),
+            PoolGate(self.work, 1, 0, "passwords"),
             LastUse(self.used, self.work),
             CHEAP,
         )

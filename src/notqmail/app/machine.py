@@ -2,29 +2,26 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from notqmail.app.doors import Gatekeeper, realm
+from notqmail.app.doors import Gatekeeper
 from notqmail.app.rules import is_us
 from notqmail.app.server import GRACE, Server, cancelled
+from notqmail.app.sources import anybody_logs_in, open_accounts
 from notqmail.app.world import Later
-from notqmail.auth.chain import Chain
-from notqmail.config import SUBMISSION, Config
+from notqmail.config import Config
 from notqmail.delivery.maildir import MaildirTransport
 from notqmail.delivery.ownership import check_ownership, current_ids
 from notqmail.delivery.remote import RemoteTransport
 from notqmail.mail.errors import ConfigError
 from notqmail.mail.idn import canonical_domain
 from notqmail.policy.login_guard import LoginGuard
-from notqmail.ports import Authenticator, Directory, Transport
+from notqmail.ports import Directory, Transport
 from notqmail.store.sqlite import SqliteStore
 from notqmail.system import drop
 from notqmail.system.accounts import TextDirectory
-from notqmail.system.accounts_text import Account
 from notqmail.system.addresses import is_ours
-from notqmail.system.app_passwords_text import AppPassword
-from notqmail.system.auth_users import UserAccounts
 from notqmail.system.ban_file import BanKeeper
 from notqmail.system.ban_operations import BanOperations
 from notqmail.system.clock import SystemClock
@@ -32,14 +29,12 @@ from notqmail.system.control import ControlServer
 from notqmail.system.descriptors import open_files
 from notqmail.system.dns import AiodnsResolver
 from notqmail.system.drop import DropDirectory
-from notqmail.system.gate import Gate
 from notqmail.system.inject import InjectServer
 from notqmail.system.journal import SqliteJournal
 from notqmail.system.kept_secret import SASL, kept_secret
-from notqmail.system.last_use import NAME as USED
-from notqmail.system.last_use import LastUse
 from notqmail.system.offload import ThreadPool
 from notqmail.system.server_tls import ServerTls
+from notqmail.system.spawn_client import Powers, SpawnClient
 from notqmail.web.lag import watch_lag
 from notqmail.web.server import Web
 
@@ -57,17 +52,22 @@ class Machine:
         self.clock = SystemClock()
         self.random = random.Random()  # noqa: S311  no secret, says the port
         self._tls: ServerTls | None = None
+        self._helper: SpawnClient | None = None
 
     def directory(self, config: Config) -> TextDirectory:
         return TextDirectory(config, self.clock)
 
     def prepare(self, config: Config) -> None:
-        """Do what needs rights that are given up later: read the keys of the certificates. Raises ConfigError."""
+        """Do what needs rights that are given up later: read the keys of the certificates, start the spawn helper.
+        Blocks; raises ConfigError."""
         self._tls = ServerTls(config, self.clock) if config.tls.certificate else None
+        powers = Powers.of(config)
+        if powers and anybody_logs_in(config):
+            self._helper = SpawnClient.start(powers)
 
     def tls(self, config: Config) -> ServerTls | None:
-        if self._tls is None:
-            self.prepare(config)
+        if self._tls is None and config.tls.certificate:
+            self._tls = ServerTls(config, self.clock)
         return self._tls
 
     async def gatekeeper(
@@ -77,29 +77,13 @@ class Machine:
         directory: Callable[[], Directory],
         later: Later,
     ) -> Gatekeeper | None:
-        if not any(listen.kind in SUBMISSION for listen in config.listen):
+        if not anybody_logs_in(config):
             return None
-        accounts = Chain(
-            [self._source(name, config, directory, later) for name in config.auth.sources]
-        )
-        later(accounts.close)
+        if (helper := self._helper) is not None:
+            later(helper.close)
+        accounts = await open_accounts(config, directory, helper, later)
         secret = await asyncio.to_thread(kept_secret, config.data / SASL)
         return Gatekeeper(accounts, guard, secret)
-
-    def _source(
-        self, name: str, config: Config, directory: Callable[[], Directory], later: Later
-    ) -> Authenticator:
-        """A source of accounts by its name in the configuration."""
-        auth = config.auth
-        offload = ThreadPool(auth.checks)
-        later(offload.close)
-        match name:
-            case "users":
-                gate = Gate(offload, auth.checks, auth.waiting)
-                last_use = LastUse(config.data / USED, offload)
-                return UserAccounts(_InForce(directory), realm(config), gate, last_use, auth.argon2)
-            case _:
-                raise ConfigError(f"{config.path}: auth.sources", f"{name!r} is not built yet")
 
     def journal(self, config: Config) -> SqliteJournal:
         return SqliteJournal(config.data / "journal.sqlite", config.journal, self.clock)
@@ -124,24 +108,6 @@ class Machine:
     async def doors(self, server: Server, later: Later) -> None:
         await _open_local(server, later)
         await _open_web(server, later)
-
-
-class _InForce:
-    """The accounts in the files that are in force now: a reload may name others."""
-
-    def __init__(self, directory: Callable[[], Directory]) -> None:
-        self._directory = directory
-
-    def account(self, local: str, domain: str) -> Account | None:
-        return self._files().account(local, domain)
-
-    def app_passwords(self, local: str, domain: str) -> Sequence[AppPassword]:
-        return self._files().app_passwords(local, domain)
-
-    def _files(self) -> TextDirectory:
-        directory = self._directory()
-        assert isinstance(directory, TextDirectory)
-        return directory
 
 
 async def _open_local(server: Server, later: Later) -> None:

@@ -57,7 +57,7 @@ _log = logging.getLogger("notqmail.app")
 
 # What a running server cannot change: everything else of the configuration is live after a reload.
 _FIXED = (
-    "auth.sources", "auth.dovecot", "auth.checkpassword", "auth.pam", "auth.checks", "auth.waiting", "auth.argon2",
+    "auth.sources", "auth.dovecot", "auth.checkpassword", "auth.pam", "auth.system", "auth.checks", "auth.waiting", "auth.argon2",
     "hostname", "data_dir", "user", "group", "mailbox", "queue", "outbound", "dns", "web", "local",
     "journal", "log",
 )  # fmt: skip

@@ -5,7 +5,7 @@
 A time is "30s", "5m", "4h", "7d"; a size is "64KB", "50MB".
 """
 
-from notqmail.config.auth import Argon2, Auth, Ban, Checkpassword, Dovecot, Pam, Submission
+from notqmail.config.auth import Argon2, Auth, Ban, Checkpassword, Dovecot, Pam, Submission, System
 from notqmail.config.file import Addressing, Config, Domain
 from notqmail.config.listen import Limits, Listen
 from notqmail.config.load import SUBMISSION, load, parse
@@ -48,6 +48,7 @@ __all__ = [
     "Section",
     "Size",
     "Submission",
+    "System",
     "Tls",
     "Web",
     "endpoint",

@@ -40,12 +40,27 @@ class Checkpassword(Section, frozen=True):
     timeout: Annotated[
         Seconds, Meta(description="for one answer; over it the program is killed: 454 4.7.0")
     ] = Seconds(10)
+    processes: Annotated[int, Meta(ge=1, le=100, description="programs at once")] = 10
 
 
 class Pam(Section, frozen=True):
     """PAM; needs the extra `notqmail[pam]`."""
 
     service: Annotated[str, Meta(description="its file in /etc/pam.d")] = "notqmail"
+    timeout: Annotated[Seconds, Meta(description="for one answer; over it: 454 4.7.0")] = Seconds(
+        10
+    )
+    threads: Annotated[
+        int,
+        Meta(
+            ge=1, le=100, description="conversations at once; one that hangs counts until it ends"
+        ),
+    ] = 10
+
+
+class System(Section, frozen=True):
+    """People with an account on this machine: /etc/passwd and /etc/shadow."""
+
     timeout: Annotated[Seconds, Meta(description="for one answer; over it: 454 4.7.0")] = Seconds(
         10
     )
@@ -127,6 +142,7 @@ class Auth(Section, frozen=True):
     dovecot: Dovecot = Dovecot()
     checkpassword: Checkpassword = Checkpassword()
     pam: Pam = Pam()
+    system: System = System()
     ban: Ban = Ban()
 
 

@@ -17,7 +17,7 @@ from notqmail.mail.login import Attempt, Login, ScramAccount, ScramKeys
 from notqmail.system import passwords, scram_text
 from notqmail.system.accounts_text import Account
 from notqmail.system.app_passwords_text import AppPassword, hash_of
-from notqmail.system.gate import Gate
+from notqmail.system.gate import PoolGate
 from notqmail.system.last_use import LastUse
 from notqmail.system.scram_text import ScramText
 
@@ -38,7 +38,7 @@ class UserAccounts:
     mechanisms = MECHANISMS
 
     def __init__(
-        self, table: Table, realm: str, gate: Gate, last_use: LastUse, cost: Argon2
+        self, table: Table, realm: str, gate: PoolGate, last_use: LastUse, cost: Argon2
     ) -> None:
         self._table, self._realm, self._gate, self._last_use = table, realm, gate, last_use
         self._decoy = passwords.decoy(cost)
