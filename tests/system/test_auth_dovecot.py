@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from notqmail.config import Dovecot, Seconds
 from notqmail.mail.errors import AuthUnavailableError
@@ -243,11 +244,24 @@ async def test_dovecot_that_does_not_read_is_not_written_to_without_bound(tmp_pa
             *(source.password("alice", "x" * 1000, ATTEMPT) for _ in range(1000)),
             return_exceptions=True,
         )
+        await source.close()
+        writers[0].transport.abort()
 
     assert all(isinstance(each, AuthUnavailableError) for each in told)
     assert any("does not read" in str(each) for each in told)
-    await source.close()
-    writers[0].transport.abort()
+
+
+def test_event_loop_of_the_server_can_ask_it(tmp_path: Path) -> None:
+    async def log_in() -> list[str | None]:
+        async with FakeDovecot(tmp_path / "auth", ACCOUNTS) as server:
+            source = source_of(server)
+            asked = (("alice", SECRET), ("alice", "wrong"), ("bob", "0"))
+            logins = [await source.password(*each, ATTEMPT) for each in asked]
+            await source.close()
+            return [login and login.account for login in logins]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(log_in()) == ["alice", None, "bob"]
 
 
 async def test_source_that_is_closed_ends_what_is_under_way(server: FakeDovecot) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from notqmail.auth.credentials import Credentials, login_of
 from notqmail.auth.dovecot import Accepted, Parser, Ready, Refused, cancel, greeting, request
@@ -109,7 +109,9 @@ class _Connection(asyncio.Protocol):
 
     async def ask(self, sent: Credentials, attempt: Attempt) -> Verdict:
         """Send a request and wait for its answer. Raises AuthUnavailableError when the connection is lost before."""
-        if self.lost or self._transport.get_write_buffer_size() > _UNREAD:
+        if self.lost:
+            raise AuthUnavailableError(f"Dovecot: {self._why}")
+        if self._transport.get_write_buffer_size() > _UNREAD:
             raise AuthUnavailableError("Dovecot does not read what it is asked")
         self._last_id = id = self._last_id % 0xFFFF_FFFF + 1
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
@@ -122,9 +124,9 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(cancel(id))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(greeting(os.getpid()))
+        # uvloop's transports are asyncio.Transport in all but inheritance
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(greeting(os.getpid()))
 
     def data_received(self, octets: bytes) -> None:
         try:
