@@ -1,6 +1,7 @@
 """check, of certificates: what is wrong with one, or would be for who connects; each with its remedy."""
 
 import json
+import re
 import os
 import pwd
 import shutil
@@ -106,7 +107,10 @@ def test_a_hostname_without_a_certificate_is_a_warning(config: Path) -> None:
     finding = only(config)
 
     assert (finding["level"], finding["key"]) == ("warning", "hostname")
-    assert "no certificate is for mx.example.org (listen: mx)" in finding["problem"]
+    assert (
+        "no certificate is for mx.example.org (listen: mx, submissions, submission)"
+        in finding["problem"]
+    )
 
 
 def test_a_wildcard_is_for_the_hostname(config: Path) -> None:
@@ -119,7 +123,10 @@ def test_nobody_needs_a_certificate_for_the_hostname_where_nobody_listens(config
     write(config, "other.example")
     text = config.read_text().replace("#tls = true", "tls = false", 1)
     assert "\ntls = false" in text
-    config.write_text(text)
+    mx, *others = re.split(r"(?m)^(?=\[\[listen\]\]$)", text)[1:]
+    *_, last = others
+    rest = last[last.index("\n[tls]") :]
+    config.write_text(text[: text.index("[[listen]]")] + mx + rest)
 
     assert findings(config) == []
 

@@ -19,10 +19,16 @@ class Sitting:
     def abort(self) -> None: ...
 
 
+def came(registry: Registry, address: str) -> object:
+    """Let a client in and count it."""
+    session = Sitting()
+    return registry.admit(session) or registry.place(session, address)
+
+
 def admitted(limits: Limits, *addresses: str) -> list[object]:
     async def main() -> list[object]:
         registry = Registry("mx", limits, Observer())
-        return [registry.admit(Sitting(), address) for address in addresses]
+        return [came(registry, address) for address in addresses]
 
     return asyncio.run(main())
 
@@ -60,8 +66,8 @@ def test_each_listener_counts_for_itself() -> None:
         limits = Limits(connections_per_ipv6=1)
         for listener in ("mx", "submission"):
             registry = Registry(listener, limits, Observer())
-            assert registry.admit(Sitting(), "2001:db8::1") is None
-            assert registry.admit(Sitting(), "2001:db8::2") is replies.TOO_MANY_FROM_YOU
+            assert came(registry, "2001:db8::1") is None
+            assert came(registry, "2001:db8::2") is replies.TOO_MANY_FROM_YOU
 
     asyncio.run(main())
 
