@@ -1,9 +1,9 @@
 """check, of certificates: what is wrong with one, or would be for who connects; each with its remedy."""
 
 import json
-import re
 import os
 import pwd
+import re
 import shutil
 from datetime import timedelta
 from pathlib import Path
