@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from notqmail.app.rules import Rules, make_rules
 from notqmail.app.world import World
 from notqmail.config import Config, Limits, Listen, load
+from notqmail.delivery.remote import RemoteTransport
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry
 from notqmail.mail.envelope import Envelope, Recipient
@@ -45,8 +46,8 @@ _log = logging.getLogger("notqmail.app")
 
 # What a running server cannot change: everything else of the configuration is live after a reload.
 _FIXED = (
-    "hostname", "data_dir", "user", "group", "mailbox", "queue", "outbound", "dns", "web", "local",
-    "journal", "log",
+    "hostname", "data_dir", "user", "group", "mailbox", "queue", "dns", "web", "local", "journal",
+    "log",
 )  # fmt: skip
 
 
@@ -61,6 +62,8 @@ class Counted:
         outcomes = await self._transport.deliver(entry)
         for outcome in outcomes:
             self._metrics.delivered(self._name, outcome.action)
+            if outcome.tls is not None:
+                self._metrics.protected(outcome.tls.level)
         return outcomes
 
 
@@ -86,8 +89,10 @@ class Server:
 
     # Rules come through here, so that a reload replaces them everywhere at once.
 
-    def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]:
-        return self.rules.router.route(recipient)
+    def route(
+        self, recipient: Recipient, sender: Address | None
+    ) -> Sequence[tuple[Recipient, Hop]]:
+        return self.rules.router.route(recipient, sender)
 
     def resolve(self, address: Address) -> Resolution:
         return self.rules.router.resolve(address)
@@ -120,8 +125,8 @@ class Server:
         self.store = await self.world.store(config)
         later(self.store.close)
         later(self.journal.close)
-        transports = await self.world.transports(config, later)
-        self._make_queue(config, transports)
+        self.transports = await self.world.transports(config, later)
+        self._make_queue(config, self.transports)
         self.operations = Operations(
             self.store, self.journal, self, self.clock, manager=self.manager
         )
@@ -231,6 +236,8 @@ class Server:
         if len(kept) != len(config.listen) or len(kept) != len(old.listen):
             restart.append("listen")
         rules = await asyncio.to_thread(self._make_rules, config)
+        if isinstance(remote := self.transports.get("smtp"), RemoteTransport):
+            await remote.reload(config.outbound)
         # a listener that is gone from the file serves by its old pipeline until the restart
         self.rules = Rules(config, rules.router, {**self.rules.pipelines, **rules.pipelines})
         for listen in kept:

@@ -31,6 +31,7 @@ COMMANDS = {
     "alias": Where("alias:alias", "Aliases: add, remove, list."),
     "domain": Where("domain:domain", "The domains whose mail ends here: add, remove, list."),
     "queue": Where("queue:queue", "Messages that wait: list, show, cat, retry, hold, …"),
+    "tls": Where("tls:tls", "Domains held to a valid certificate: list, forget."),
     "why": Where("why:why", "Tell what happened to a message, and why."),
     "resolve": Where("resolve:resolve", "Show where mail for an address would go."),
     "inject": Where("inject:inject", "Send a message from standard input."),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from notqmail.app.rules import make_rules
+from notqmail.cli.outbound_findings import examine_outbound
 from notqmail.config import Config, load
 from notqmail.mail.errors import ConfigError
 from notqmail.policy.reference import References
@@ -43,6 +44,8 @@ def examine(path: Path) -> Iterator[Finding]:
         yield _error(error, path)
         return
     yield from _environment(settings)
+    for fatal, *found in examine_outbound(settings, is_ours):
+        yield Finding(Level.ERROR if fatal else Level.WARNING, *found)
     clock = SystemClock()
     try:
         directory = TextDirectory(settings, clock)
