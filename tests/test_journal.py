@@ -18,6 +18,7 @@ from notqmail.mail.hop import Hop
 from notqmail.mail.login import Login
 from notqmail.mail.message import Message, Octets
 from notqmail.mail.outcome import Action, Outcome
+from notqmail.mail.protection import Level, Protection
 from notqmail.mail.reply import Reply
 from notqmail.policy.evidence import Decision
 from notqmail.policy.transaction import Peer
@@ -152,6 +153,14 @@ def test_what_is_empty_is_left_out() -> None:
         "reply",
     }
     assert "decisions" not in connection_record(session(), EPOCH, "connection lost", 1.0)
+
+
+def test_protection_of_the_session_is_recorded_within_bounds() -> None:
+    record = records.attempted(tls=Protection(Level.UNVERIFIED, "TLSv1.3", "AES", "x" * 9999))
+
+    (outcome,) = record["outcomes"]
+    assert outcome["tls"].startswith("TLSv1.3 AES not verified: xxx")
+    assert len(outcome["tls"]) == MAX_TEXT
 
 
 @pytest.mark.parametrize("record", ALL, ids=lambda record: record["kind"])

@@ -242,6 +242,8 @@ def _outcome(outcome: Outcome) -> Record:
     }
     if outcome.remote_mta:
         record["mta"] = outcome.remote_mta
+    if outcome.tls is not None:
+        record["tls"] = str(outcome.tls)[:MAX_TEXT]
     return record
 
 

@@ -94,7 +94,7 @@ def test_data_that_cannot_be_written_is_an_error(config: Path) -> None:
 def test_root_without_a_user_to_become_is_an_error(config: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only for root")
-    config.write_text(config.read_text().replace('#user = ""', 'user = "no-such-user"'))
+    config.write_text(config.read_text().replace('#user = ""', 'user = "no-such-user"', 1))
 
     finding = only(config)
     assert (finding["level"], finding["file"], finding["key"]) == ("error", str(config), "user")

@@ -162,6 +162,6 @@ def test_overridden_private_names_are_there() -> None:
 async def test_protocol_of_the_session_is_ours() -> None:
     async with SmtpPeer() as peer, remote(peer) as transport:
         await transport.deliver(entry(BOB))
-        (connection,) = transport._pool._idle
+        (connection,) = transport._setup.sessions.pool._idle
 
         assert type(connection._client.protocol) is ReplyProtocol

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from notqmail.config import Outbound, Seconds
 from notqmail.delivery.dial import dial
 from notqmail.delivery.mx import Candidate
 from tests.support.clock import virtual_time
@@ -23,7 +22,7 @@ def listening() -> Iterator[socket.socket]:
 async def test_source_address_is_as_configured(listening: socket.socket) -> None:
     peer = Candidate("x", "127.0.0.1", listening.getsockname()[1])
 
-    with await dial(peer, Outbound(bind_ipv4="127.0.0.5")) as sock:
+    with await dial(peer, "127.0.0.5", 5) as sock:
         assert sock.getsockname()[0] == "127.0.0.5"
 
 
@@ -33,6 +32,7 @@ async def test_source_address_that_is_not_ours_is_a_delay() -> None:
 
     assert str(outcome.action) == "delayed"
     assert (outcome.reply.code, outcome.reply.enhanced) == (451, "4.4.1")
+    assert "our address 192.0.2.1: " in outcome.reply.text
 
 
 @virtual_time
@@ -47,7 +47,7 @@ async def test_connecting_ends_after_its_time() -> None:
             sock.connect_ex(full.getsockname())
         try:
             with pytest.raises(TimeoutError):
-                await dial(peer, Outbound(connect_timeout=Seconds(30)))
+                await dial(peer, "", 30)
         finally:
             for sock in waiting:
                 sock.close()

@@ -1,12 +1,20 @@
 """Which hosts to try, in which order (RFC 5321 §5.1)."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notqmail.delivery.mx import Exchange, Nexthop, candidates, exchanges, read_nexthop
+from notqmail.delivery.mx import (
+    Exchange,
+    Nexthop,
+    candidates,
+    exchanges,
+    plain_address,
+    read_nexthop,
+)
 from notqmail.mail.reply import Reply
 from notqmail.ports import Answer, DnsStatus, MxRecord
 
@@ -106,6 +114,44 @@ def test_dead_family_cannot_eat_all_tries() -> None:
         "1.1.1.1",
         "1.1.1.2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("prefer", "expected"),
+    [
+        ("ipv6", ["::1", "::2", "1.1.1.1", "1.1.1.2", "::3", "1.1.1.3"]),
+        ("ipv4", ["1.1.1.1", "1.1.1.2", "::1", "::2", "1.1.1.3", "::3"]),
+        ("either", ["::1", "1.1.1.1", "::2", "1.1.1.2", "::3", "1.1.1.3"]),
+    ],
+)
+def test_preferred_family_comes_first_among_equals(prefer: Any, expected: list[str]) -> None:
+    found = candidates(
+        hosts((10, "::1 1.1.1.1 ::2 1.1.1.2"), (20, "1.1.1.3 ::3")), 25, 10, prefer=prefer
+    )
+
+    assert [c.address for c in found] == expected
+
+
+def test_preferred_family_leaves_tries_to_the_other() -> None:
+    six = " ".join(f"::{n:x}" for n in range(1, 90))
+
+    found = candidates(hosts((10, f"{six} 1.1.1.1 1.1.1.2")), 25, 4, prefer="ipv6")
+
+    assert [c.address for c in found] == ["::1", "::2", "1.1.1.1", "1.1.1.2"]
+
+
+@pytest.mark.parametrize(
+    ("address", "plain"),
+    [
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::FFFF:c000:201", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_mapped_address_is_an_ipv4_address(address: str, plain: str) -> None:
+    assert plain_address(address) == plain
 
 
 def test_ipv6_can_be_switched_off() -> None:

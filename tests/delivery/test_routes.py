@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from notqmail.config import Outbound, Seconds
+from notqmail.config import Outbound, Seconds, To
 from notqmail.delivery.routes import Route, Routes
+from notqmail.delivery.terms import Tables
 from notqmail.mail.hop import Hop
 from tests.support.clock import FakeClock
 from tests.support.dns import Fault, ZoneResolver
@@ -27,6 +28,7 @@ ZONES: Any = {
     "hollow.example": {"MX": "10 nowhere.example"},
     "text.example": {"TXT": '"no mail here"'},
     "null.example": {"MX": "0 ."},
+    "mapped.example": {"AAAA": "::ffff:192.0.2.7"},
     "many.example": {"MX": [f"10 m{n}.example" for n in range(30)]},
     **{f"m{n}.example": {"A": f"192.0.2.{n + 10}"} for n in range(30)},
 }
@@ -36,9 +38,9 @@ class World:
     def __init__(self, is_us: Callable[[str], bool] = lambda name: False, **outbound: Any) -> None:
         self.clock = FakeClock()
         self.resolver = ZoneResolver(ZONES)
-        self.routes = Routes(
-            Outbound(**outbound), self.resolver, self.clock, random.Random(1), is_us
-        )
+        settings = Outbound(**outbound)
+        tables = Tables.read(settings)
+        self.routes = Routes(settings, tables, self.resolver, self.clock, random.Random(1), is_us)
 
     async def find(self, nexthop: str) -> Route:
         return await self.routes.find(Hop("smtp", nexthop))
@@ -123,6 +125,36 @@ async def test_only_so_many_exchangers_are_looked_up() -> None:
 
     assert len(await world.tried("many.example")) == 4
     assert sum(query.endswith(" A") for query in world.resolver.queries) == 4
+
+
+async def test_table_has_a_lane_and_a_preference_of_its_own() -> None:
+    world = World(to=(To(name="t", prefer="ipv4"),))
+
+    ours, theirs = await world.find("one.example;t"), await world.find("one.example")
+
+    assert ours.lane == f"{theirs.lane};t"
+    assert (ours.domain, theirs.domain) == ("one.example", "one.example")
+    assert (await world.tried("one.example;t"))[0] == "192.0.2.1"
+
+
+async def test_table_has_a_smarthost_of_its_own() -> None:
+    world = World(to=(To(name="t", smarthost="plain.example:587"),))
+
+    route = await world.find("one.example;t")
+
+    assert (route.hosts[0].addresses, route.port) == (("192.0.2.3",), 587)
+    assert route.domain == "plain.example"
+
+
+async def test_table_that_is_gone_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    assert await World().tried("plain.example;gone") == ["192.0.2.3"]
+    assert await World().failure("relay.example:25;gone") == "451 4.3.5"
+    assert caplog.messages == ["table-gone"] * 2
+
+
+async def test_mapped_address_is_tried_as_ipv4_and_recognised_as_ours() -> None:
+    assert await World().tried("mapped.example") == ["192.0.2.7"]
+    assert await World("192.0.2.7".__eq__).failure("mapped.example") == "554 5.4.6"
 
 
 async def test_we_are_recognised_by_address() -> None:

@@ -188,7 +188,7 @@ async def test_session_the_server_closes_while_idle_is_forgotten() -> None:
         await transport.deliver(entry(BOB))
         await settle_down()
 
-        assert len(transport._pool) == 0
+        assert len(transport._setup.sessions.pool) == 0
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ async def test_closing_ends_what_is_idle_and_keeps_nothing_more() -> None:
         assert peer.sessions[0].verbs[-1] == "QUIT"
 
         await transport.deliver(entry(BOB))
-        assert len(transport._pool) == 0
+        assert len(transport._setup.sessions.pool) == 0
 
 
 @virtual_time

@@ -1,129 +1,148 @@
-"""Opportunistic TLS: used where it can be had, never a reason to keep mail back."""
+"""The contexts of a client, and whom a certificate is for."""
 
+import datetime
+import hashlib
 import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from notqmail.delivery.remote import opportunistic
-from tests.support.remote import entry, remote
-from tests.support.smtp_peer import CLOSE, PIPELINED, Raw, SmtpPeer
-
-BOB = "bob@example.net"
-OFFERED = (*PIPELINED, "STARTTLS")
+from notqmail.delivery.tls import Contexts, end_point, names_of, proved, trusts_nobody
+from notqmail.mail.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
-def certificate() -> ssl.SSLContext:
-    """A server's certificate that nobody trusts, for another name."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("somebody.else.example").configure_cert(context)
-    return context
+def ca() -> trustme.CA:
+    return trustme.CA()
 
 
-async def outcome(peer: SmtpPeer, **keys: Any) -> str:
-    async with remote(peer, **{"tls": "opportunistic", **keys}) as transport:
-        (made,) = await transport.deliver(entry(BOB))
-    return f"{made.action} {made.reply}"
+def test_contexts_are_the_same_whatever_the_interpreter(ca: trustme.CA, tmp_path: Path) -> None:
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    made = Contexts.made(str(tmp_path / "ca.pem"))
+
+    for context in (made.proving, made.any):
+        assert not context.check_hostname
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+        assert context.verify_flags == ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
+    assert (made.proving.verify_mode, made.any.verify_mode) == (ssl.CERT_REQUIRED, ssl.CERT_NONE)
+    assert len(made.proving.get_ca_certs()) == 1
 
 
-def test_context_verifies_nothing_and_refuses_old_versions() -> None:
-    context = opportunistic()
-
-    assert context.verify_mode is ssl.CERT_NONE
-    assert not context.check_hostname
-    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+def test_system_is_trusted_unless_a_file_is_named() -> None:
+    assert Contexts.made().proving.verify_mode is ssl.CERT_REQUIRED
 
 
-async def test_tls_is_used_when_offered_and_any_certificate_will_do(
-    certificate: ssl.SSLContext, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with SmtpPeer(lines=OFFERED, tls=certificate) as peer:
-        assert await outcome(peer) == "relayed 250 2.0.0 taken"
+@pytest.mark.parametrize("text", [None, "", "no certificate"])
+def test_file_without_certificates_is_refused(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "ca.pem"
+    if text is not None:
+        path.write_text(text)
 
-    assert peer.sessions[0].tls
-    assert peer.sessions[0].verbs == ["EHLO", "STARTTLS", "EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
+    with pytest.raises(ConfigError) as caught:
+        Contexts.made(str(path))
 
-
-async def test_large_message_goes_over_tls(certificate: ssl.SSLContext) -> None:
-    content = b"Subject: x\r\n\r\n" + b"0123456789" * 7 + b"\r\n" + (b"y" * 70 + b"\r\n") * 20_000
-    async with (
-        SmtpPeer(lines=OFFERED, tls=certificate) as peer,
-        remote(peer, tls="opportunistic") as transport,
-    ):
-        await transport.deliver(entry(BOB, content=content))
-
-    assert peer.messages[0].content == content
+    assert caught.value.where == str(path)
 
 
-async def test_tls_session_is_reused(certificate: ssl.SSLContext) -> None:
-    async with (
-        SmtpPeer(lines=OFFERED, tls=certificate) as peer,
-        remote(peer, tls="opportunistic") as transport,
-    ):
-        for _ in range(2):
-            await transport.deliver(entry(BOB))
-
-    assert len(peer.sessions) == 1
+def test_system_says_whether_it_trusts_anybody() -> None:
+    assert isinstance(trusts_nobody(), bool)
 
 
-async def test_tls_can_be_switched_off(certificate: ssl.SSLContext) -> None:
-    async with SmtpPeer(lines=OFFERED, tls=certificate) as peer:
-        assert await outcome(peer, tls="never") == "relayed 250 2.0.0 taken"
-
-    assert not peer.sessions[0].tls
-
-
-@pytest.mark.parametrize("reply", ["454 4.7.0 not now", "501 5.5.4 no", "502 no"])
-async def test_refused_starttls_goes_on_in_clear_over_the_same_connection(reply: str) -> None:
-    async with SmtpPeer(lines=OFFERED, replies={"STARTTLS": reply}) as peer:
-        assert await outcome(peer) == "relayed 250 2.0.0 taken"
-
-    assert len(peer.sessions) == 1
+def certificate(*names: str) -> dict[str, Any]:
+    kinds = [("IP Address" if name[0].isdigit() or ":" in name else "DNS", name) for name in names]
+    return {"subjectAltName": tuple(kinds), "subject": ((("commonName", "cn.example"),),)}
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("names", "certified", "expected"),
     [
-        CLOSE,
-        Raw(b"220 ready\r\n", then=CLOSE),
-        "220 ready",  # and then SMTP in clear instead of a handshake
+        (("host",), ("mx.example.net",), "mx.example.net"),
+        (("host",), ("MX.Example.NET",), "mx.example.net"),
+        (("host",), ("*.example.net",), "mx.example.net"),
+        (("host",), ("*.net",), ""),
+        (("host",), ("m*.example.net",), ""),
+        (("host",), ("*.mx.example.net",), ""),
+        (("host",), ("other.example", "mx.example.net"), "mx.example.net"),
+        (("host",), ("cn.example",), ""),
+        (("domain",), ("example.net",), "example.net"),
+        (("host", "domain"), ("example.net",), "example.net"),
+        (("Mail.Example",), ("mail.example",), "mail.example"),
+        ((".example.net",), ("mx9.example.net",), ".example.net"),
+        ((".example.net",), ("*.example.net",), ".example.net"),
+        ((".example.net",), ("example.net",), ""),
+        ((".example.net",), ("badexample.net",), ""),
+        (("cn.example",), ("x.example",), ""),  # the common name counts for nothing
+        (("host",), (), ""),
     ],
-    ids=str,
 )
-async def test_failed_handshake_goes_on_in_clear_over_a_new_connection(answer: Any) -> None:
-    async with SmtpPeer(lines=OFFERED, replies={"STARTTLS": answer}) as peer:
-        assert await outcome(peer) == "relayed 250 2.0.0 taken"
-
-    assert len(peer.sessions) == 2
-    assert "STARTTLS" not in peer.sessions[1].commands
+def test_certificate_is_for_its_alternative_names(
+    names: tuple[str, ...], certified: tuple[str, ...], expected: str
+) -> None:
+    assert proved(certificate(*certified), names, "mx.example.net", "example.net") == expected
 
 
-async def test_tls_too_old_goes_on_in_clear(certificate: ssl.SSLContext) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("x.example").configure_cert(context)
-    context.set_ciphers("AES128-SHA")  # nothing that TLS 1.3 has, nothing that we offer for 1.2
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    async with SmtpPeer(lines=OFFERED, tls=context) as peer:
-        assert (await outcome(peer)).startswith("relayed")
-
-
-async def test_tls_session_that_is_refused_is_a_refusal(certificate: ssl.SSLContext) -> None:
-    replies: Any = {"EHLO": ["250 peer\nSTARTTLS", "554 5.7.1 no"], "HELO": "554 5.7.1 no"}
-    async with SmtpPeer(replies=replies, tls=certificate) as peer:
-        assert await outcome(peer) == "failed 554 5.7.1 no"
+@pytest.mark.parametrize("name", ["*.example", "*.net"])
+def test_wildcard_stands_for_a_label_of_a_domain_below_the_top(name: str) -> None:
+    assert not proved(certificate(name), ("host",), "example", "x")
+    assert not proved(certificate(name), ("host",), "x.net", "x")
 
 
 @pytest.mark.parametrize(
-    "octets", [b"250 injected\r\n", b"2", b"421 4.3.2 injected\r\n", b"EHLO x\r\n"]
+    ("host", "certified", "fine"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:DB8:0:0:0:0:0:1\n", True),
+        ("192.0.2.1", "x.example", False),
+    ],
 )
-async def test_octets_in_clear_behind_the_reply_to_starttls_end_the_session(
-    octets: bytes, certificate: ssl.SSLContext
-) -> None:
-    """GHSA-vxj7-4xrp-5vr4: what was injected before TLS must not be read as part of it."""
-    answer: Any = [Raw(b"220 ready\r\n" + octets), "220 ready"]
-    async with SmtpPeer(lines=OFFERED, replies={"STARTTLS": answer}, tls=certificate) as peer:
-        assert "injected" not in await outcome(peer)
+def test_certificate_may_be_for_an_address(host: str, certified: str, fine: bool) -> None:
+    assert bool(proved(certificate(certified), ("host",), host, host)) is fine
 
-    assert peer.sessions[0].verbs == ["EHLO", "STARTTLS"]
+
+def test_names_of_a_certificate_are_told_in_few_words() -> None:
+    assert names_of(certificate("a.example", "192.0.2.1")) == "a.example, 192.0.2.1"
+    assert names_of(certificate("a", "b", "c", "d")) == "a, b, c…"
+    assert names_of({}) == "no name"
+
+
+def der(hash: Any = None) -> bytes:
+    key: Any = (
+        ec.generate_private_key(ec.SECP256R1()) if hash else ed25519.Ed25519PrivateKey.generate()
+    )
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hash)
+    )
+    return made.public_bytes(serialization.Encoding.DER)
+
+
+def test_binding_is_the_digest_of_the_certificate() -> None:
+    """RFC 5929 §4.1."""
+    sha256, sha384 = der(hashes.SHA256()), der(hashes.SHA384())
+
+    assert end_point(sha256) == hashlib.sha256(sha256).digest()
+    assert end_point(sha384) == hashlib.sha384(sha384).digest()
+
+
+@pytest.mark.parametrize("octets", [None, b"", b"nonsense"])
+def test_no_certificate_binds_nothing(octets: bytes | None) -> None:
+    assert end_point(octets) is None
+
+
+def test_signature_without_a_hash_binds_nothing() -> None:
+    assert end_point(der()) is None

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notqmail.mail.outcome import Action
+from notqmail.mail.protection import Level, Protection
 from notqmail.policy.explain import NOTHING, explain
 from tests.support import records
 from tests.support.records import EPOCH
@@ -37,6 +38,15 @@ def test_a_delay_names_the_next_attempt() -> None:
     told = explain([records.attempted(Action.DELAYED, due=EPOCH + 3600)])
 
     assert "the next attempt is due at 2027-01-15 09:00:00 UTC" in told
+
+
+def test_protection_of_a_session_is_told_once() -> None:
+    record = dict(records.attempted(tls=Protection(Level.CLEAR, why="STARTTLS is not offered")))
+    record["outcomes"] = record["outcomes"] * 2
+
+    told = explain([record])
+
+    assert told.count("    TLS: in clear: STARTTLS is not offered\n") == 1
 
 
 def test_a_connection_without_a_message_is_told() -> None:

@@ -31,7 +31,9 @@ EDIT = HeaderEdit("prepend", b"X-Trace: 1\r\n")
 class Routes:
     """`list` is bob and carol; everybody else is remote."""
 
-    def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]:
+    def route(
+        self, recipient: Recipient, sender: Address | None
+    ) -> Sequence[tuple[Recipient, Hop]]:
         if recipient == LIST:
             return [(each, Hop("smtp", "example.net")) for each in (BOB, CAROL)]
         return [(recipient, Hop("smtp", recipient.address.domain))]
@@ -126,7 +128,9 @@ async def test_two_spellings_are_one_recipient_where_they_are_one_mailbox(
     transport: str, deliveries: int
 ) -> None:
     class Mailbox:
-        def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]:
+        def route(
+            self, recipient: Recipient, sender: Address | None
+        ) -> Sequence[tuple[Recipient, Hop]]:
             return [(recipient, Hop(transport, "bob@example.net"))]
 
     intake = Intake(Mailbox(), FakeClock(), random.Random(1))
@@ -141,7 +145,9 @@ async def test_many_large_aliases_keep_nobody_waiting() -> None:
     clock, turns = FakeClock(), 0
 
     class Large:
-        def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]:
+        def route(
+            self, recipient: Recipient, sender: Address | None
+        ) -> Sequence[tuple[Recipient, Hop]]:
             clock.advance(TURN)
             return [(recipient, Hop("smtp", "example.net"))]
 

@@ -1,10 +1,12 @@
 """What is written down of an attempt."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from notqmail.mail.outcome import Action, Outcome
+from notqmail.mail.protection import Level, Protection
 from notqmail.mail.reply import Reply
 from notqmail.queue.conclude import Conclusion
 from notqmail.queue.record import record_attempt
@@ -36,9 +38,18 @@ def test_log_has_a_line_for_each_recipient(caplog: pytest.LogCaptureFixture) -> 
     record_attempt(MemoryJournal(), entry(), concluded(BUSY, None), EPOCH, 1.5)
 
     assert caplog.messages == [
-        "delayed m=M1 to=bob@example.net hop=smtp:example.net mta=mx.example.net "
+        "delayed m=M1 to=bob@example.net hop=smtp:example.net mta=mx.example.net tls='' "
         "reply='450 4.2.1 busy' seconds=1.500"
     ]
+
+
+def test_log_tells_how_the_session_was_protected(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    busy = replace(BUSY, tls=Protection(Level.VERIFIED, "TLSv1.3", "AES", "as mx.example.net"))
+
+    record_attempt(MemoryJournal(), entry(), concluded(busy, None), EPOCH, 1.5)
+
+    assert " tls='TLSv1.3 AES verified: as mx.example.net' reply=" in caplog.messages[0]
 
 
 def test_quiet_log_has_none(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from notqmail.config import Addressing, Config, Domain, Outbound
+from notqmail.config import Addressing, Config, Domain, Outbound, To
 from notqmail.mail.address import Address
 from notqmail.mail.envelope import Notify, Recipient
 from notqmail.mail.hop import Hop
@@ -41,10 +41,33 @@ def router(
 
 def hops(routes: Router, address: str) -> list[str]:
     """Destinations of an address; what is refused by its status."""
-    found = routes.route(Recipient(Address.parse(address)))
+    found = routes.route(Recipient(Address.parse(address)), None)
     return [
         hop.nexthop.split(" ")[1] if hop.transport == REFUSED else hop.destination
         for _, hop in found
+    ]
+
+
+def test_way_out_depends_on_who_sends() -> None:
+    table = To(name="t", senders=("@other.example",), smarthost="relay.example:587")
+    routes = Router(
+        MemoryDirectory(("example.org",), (), {"out@example.org": ["carol@example.net"]}),
+        Config(
+            hostname="mx.example.org",
+            domain=(Domain(name="example.org"),),
+            outbound=Outbound(to=(table,)),
+        ),
+    )
+
+    found = [
+        routes.route(Recipient(Address.parse(to)), Address.parse(sender) if sender else None)[0][1]
+        for to in ("carol@example.net", "out@example.org")
+        for sender in ("bob@other.example", "bob@example.org", "")
+    ]
+
+    assert [hop.nexthop for hop in found] == [
+        *("relay.example:587;t", "example.net", "example.net"),
+        *("relay.example:587;t", "example.net", "example.net"),
     ]
 
 
@@ -56,13 +79,13 @@ def kind(routes: Router, address: str) -> Kind:
 
 
 def test_mailbox_is_local() -> None:
-    assert router().route(Recipient(Address.parse("alice@example.org"))) == (
+    assert router().route(Recipient(Address.parse("alice@example.org")), None) == (
         (Recipient(Address.parse("alice@example.org")), ALICE),
     )
 
 
 def test_mailbox_is_found_in_any_case_and_the_address_stays_as_given() -> None:
-    [(recipient, hop)] = router().route(Recipient(Address.parse("ALICE@Example.ORG")))
+    [(recipient, hop)] = router().route(Recipient(Address.parse("ALICE@Example.ORG")), None)
 
     assert str(recipient.address) == "ALICE@example.org"
     assert hop == ALICE
@@ -247,7 +270,9 @@ def test_alias_expands_to_all_its_targets() -> None:
 def test_expanded_recipient_keeps_notify_and_names_whom_the_sender_wrote_to() -> None:
     routes = router({"sales@example.org": ["carol@example.net"]})
 
-    [(recipient, _)] = routes.route(Recipient(Address.parse("Sales@example.org"), Notify.SUCCESS))
+    [(recipient, _)] = routes.route(
+        Recipient(Address.parse("Sales@example.org"), Notify.SUCCESS), None
+    )
 
     assert recipient == Recipient(
         Address.parse("carol@example.net"), Notify.SUCCESS, "rfc822;Sales@example.org"
@@ -258,7 +283,7 @@ def test_expanded_recipient_keeps_an_orcpt_of_its_own() -> None:
     routes = router({"sales@example.org": ["carol@example.net"]})
 
     [(recipient, _)] = routes.route(
-        Recipient(Address.parse("sales@example.org"), orcpt="rfc822;first@example.com")
+        Recipient(Address.parse("sales@example.org"), orcpt="rfc822;first@example.com"), None
     )
 
     assert recipient.orcpt == "rfc822;first@example.com"
@@ -267,7 +292,7 @@ def test_expanded_recipient_keeps_an_orcpt_of_its_own() -> None:
 def test_orcpt_of_a_non_ascii_alias_is_of_type_utf_8() -> None:
     routes = router({"büro@example.org": ["carol@example.net"]})
 
-    [(recipient, _)] = routes.route(Recipient(Address.parse("büro@example.org")))
+    [(recipient, _)] = routes.route(Recipient(Address.parse("büro@example.org")), None)
 
     assert recipient.orcpt == "utf-8;büro@example.org"
 
@@ -281,7 +306,7 @@ def test_aliases_expand_through_aliases_and_merge_duplicates() -> None:
         }
     )
 
-    found = routes.route(Recipient(Address.parse("all@example.org")))
+    found = routes.route(Recipient(Address.parse("all@example.org")), None)
 
     # only we may fold a local part, and only our own
     assert [str(recipient.address) for recipient, _ in found] == [

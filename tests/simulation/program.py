@@ -126,7 +126,11 @@ class SimulatedWorld:
             is_us(config, self.is_ours),
         )
         later(remote.close)
+        self._remote = remote
         return {"local": local, "smtp": remote}
+
+    async def adopt(self, config: Config) -> None:
+        await self._remote.reload(config.outbound)
 
     def open_files(self) -> int:
         return 65536

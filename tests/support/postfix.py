@@ -231,15 +231,16 @@ def running(
     users: Sequence[str] = ("bob",),
     relays: Mapping[str, int] | None = None,
     below: Path | None = None,
+    services: str = "",
     **settings: str,
 ) -> Iterator[Postfix]:
     """Run a Postfix for `users` at DOMAIN, in a new directory `below` one that everybody may enter; `settings`
-    are main.cf's. Skips where it cannot be run."""
+    are main.cf's, `services` more lines for master.cf. Skips where it cannot be run."""
     postfix_program("master")
     if os.geteuid() != 0:
         pytest.skip("Postfix can only be started by root")
     with open_directory(below) as root:
-        postfix = Postfix(root, free_port(), users, relays or {}, settings)
+        postfix = Postfix(root, free_port(), users, relays or {}, settings, services=services)
         try:
             postfix.start()
             yield postfix

@@ -14,6 +14,7 @@ from notqmail.mail.envelope import Recipient
 from notqmail.mail.hop import Hop
 from notqmail.mail.message import Message, Octets
 from notqmail.mail.outcome import Action, Outcome
+from notqmail.mail.protection import Protection
 from notqmail.mail.reply import Reply
 from notqmail.policy.evidence import Decision
 from tests.support.clock import EPOCH
@@ -43,12 +44,15 @@ def dropped(at: float = EPOCH) -> Record:
 
 
 def attempted(
-    action: Action = Action.DELIVERED, due: float | None = None, at: float = EPOCH
+    action: Action = Action.DELIVERED,
+    due: float | None = None,
+    at: float = EPOCH,
+    tls: Protection | None = None,
 ) -> Record:
     reply = Reply(250, "2.0.0", "delivered")
     message = Message(transaction(ALICE).envelope, Octets(b""))
     entry = Entry(ID, message, Hop("smtp", "example.org"), EPOCH, 1)
-    outcome = Outcome(ALICE, action, reply, "mx.example.org", at)
+    outcome = Outcome(ALICE, action, reply, "mx.example.org", at, tls=tls)
     return attempt_record(entry, [outcome], at, 1.5, due)
 
 

@@ -4,6 +4,7 @@ async with SmtpPeer() as peer, remote(peer) as transport:     # example.net has 
     outcomes = await transport.deliver(entry("bob@example.net"))
 """
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 from notqmail.config import Outbound
 from notqmail.delivery.remote import RemoteTransport
+from notqmail.delivery.tls_memory import TlsMemory
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry
 from notqmail.mail.envelope import Envelope, Recipient
@@ -69,6 +71,8 @@ async def remote(
     *peers: SmtpPeer,
     zones: ZoneData | None = None,
     is_us: Callable[[str], bool] = lambda name: False,
+    clock: FakeClock | None = None,
+    memory: TlsMemory | None = None,
     **outbound: Any,
 ) -> AsyncIterator[RemoteTransport]:
     """A transport to whom example.net is these peers, the first one preferred; `outbound` are configuration keys."""
@@ -79,13 +83,15 @@ async def remote(
         **(zones or {}),
     }
     defaults: dict[str, Any] = {"tls": "never", **({"port": peers[0].port} if peers else {})}
-    transport = RemoteTransport(
+    transport = await asyncio.to_thread(  # it reads password files
+        RemoteTransport,
         Outbound(**{**defaults, **outbound}),
         "mx.example.org",
         ZoneResolver(known),
-        FakeClock(),
+        clock or FakeClock(),
         random.Random(7),
         is_us,
+        memory,
     )
     try:
         yield transport

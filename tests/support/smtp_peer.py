@@ -14,6 +14,9 @@
     Raw(b"...", then=CLOSE)
     [a, b]          the first time a, from then on b
 
+`login` answers AUTH: a generator function of the mechanism and the initial response (None without) that yields what to
+say ("334 …") and is sent what comes, and whose value is the last reply. `implicit` is TLS from the first octet.
+
 A reply 421 closes after it. `lines` is the EHLO reply after our name; None refuses EHLO with 502.
 """
 
@@ -21,7 +24,7 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
@@ -52,6 +55,7 @@ class Raw:
 
 
 Answer = str | Act | Raw
+Login = Callable[[str, str | None], Generator[str, str, str]]
 Answers = Answer | Sequence[Answer]
 
 _OK = {
@@ -105,6 +109,8 @@ class SmtpPeer:
         lines: Sequence[str] | None = PIPELINED,
         replies: Mapping[str, Answers] | None = None,
         tls: ssl.SSLContext | None = None,
+        implicit: bool = False,
+        login: Login | None = None,
         host: str = HOST,
         port: int = 0,
         cut: tuple[int, Act | bytes] | None = None,
@@ -116,6 +122,8 @@ class SmtpPeer:
         self._lines = lines
         self._replies = dict(replies or {})
         self._tls = tls
+        self._implicit = tls if implicit else None
+        self._login = login
         self._cut = cut  # after so many octets of a session: do this, or say this and hang up
         self._told: dict[str, int] = {}
         self._server: asyncio.Server | None = None
@@ -130,7 +138,9 @@ class SmtpPeer:
         port = self.port
         if not port and self.host == HOST:
             port = shared_port(HOST, "127.0.0.2", "127.0.0.3")
-        self._server = await asyncio.start_server(self._connected, self.host, port, limit=1 << 26)
+        self._server = await asyncio.start_server(
+            self._connected, self.host, port, limit=1 << 26, ssl=self._implicit
+        )
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self
 
@@ -159,12 +169,14 @@ class SmtpPeer:
         except (_HangUpError, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass
         except asyncio.CancelledError:
-            pass  # the test is over
+            writer.transport.abort()  # the test is over
         finally:
             session.ended = True
             writer.close()
+            # a handshake that came to nothing is never told as the end of the connection
             with contextlib.suppress(Exception, asyncio.CancelledError):
-                await writer.wait_closed()
+                async with asyncio.timeout(0.2):
+                    await writer.wait_closed()
 
     def answer(self, key: str, verb: str) -> Answer:
         """What the script says to a command."""
@@ -205,11 +217,23 @@ class _Dialogue:
             self.session.commands.append(text)
             verb = text.split(" ")[0].upper()
             path = _PATH.match(text)
+            if verb == "AUTH" and self.peer._login is not None:
+                await self.authenticate(self.peer._login, *text.split(" ")[1:])
+                continue
             answer = self.peer.answer(f"{verb} {path[1]}" if path else verb, verb)
             code = await self.say(answer)
             await self.effect(verb, path[1] if path else "", code)
             if verb == "QUIT" or code == 421:
                 return
+
+    async def authenticate(self, login: Login, mechanism: str, initial: str | None = None) -> None:
+        dialogue = login(mechanism, initial)
+        try:
+            await self.say(next(dialogue))
+            while line := await self.reader.readline():
+                await self.say(dialogue.send(line.decode().removesuffix("\r\n")))
+        except StopIteration as end:
+            await self.say(end.value)
 
     async def effect(self, verb: str, address: str, code: int) -> None:
         if verb in ("EHLO", "HELO", "RSET"):

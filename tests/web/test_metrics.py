@@ -16,11 +16,13 @@ def test_each_count_has_its_name_and_labels() -> None:
     metrics.refused("relay_guard")
     metrics.accepted("mx")
     metrics.delivered("local", "delivered")
+    metrics.protected("verified")
 
     assert sample(metrics, "notqmail_connections_total", listener="mx") == 2
     assert sample(metrics, "notqmail_refused_total", reason="relay_guard") == 1
     assert sample(metrics, "notqmail_messages_accepted_total", listener="mx") == 1
     assert sample(metrics, "notqmail_deliveries_total", transport="local", action="delivered") == 1
+    assert sample(metrics, "notqmail_delivery_tls_total", result="verified") == 1
 
 
 def test_commits_are_a_histogram_of_seconds() -> None:

@@ -14,6 +14,8 @@ from notqmail.config import Config
 from notqmail.delivery.maildir import MaildirTransport
 from notqmail.delivery.ownership import check_ownership, current_ids
 from notqmail.delivery.remote import RemoteTransport
+from notqmail.delivery.tls_memory import FILE, TlsMemory
+from notqmail.delivery.tls_operations import operations as tls_operations
 from notqmail.mail.errors import ConfigError
 from notqmail.mail.idn import canonical_domain
 from notqmail.policy.login_guard import LoginGuard
@@ -25,7 +27,7 @@ from notqmail.system.addresses import is_ours
 from notqmail.system.ban_file import BanKeeper
 from notqmail.system.ban_operations import BanOperations
 from notqmail.system.clock import SystemClock
-from notqmail.system.control import ControlServer
+from notqmail.system.control import ControlServer, Operation
 from notqmail.system.descriptors import open_files
 from notqmail.system.dns import AiodnsResolver
 from notqmail.system.drop import DropDirectory
@@ -101,16 +103,24 @@ class Machine:
         local = MaildirTransport(config.data, config.mailbox, hostname, clock, offload)
         later(local.close)
         us = is_us(config, is_ours)
-        remote = RemoteTransport(config.outbound, hostname, resolver, clock, self.random, us)
+        self.tls_memory = await asyncio.to_thread(TlsMemory, clock, config.data / FILE)
+        remote = await asyncio.to_thread(
+            RemoteTransport,
+            *(config.outbound, hostname, resolver, clock, self.random, us, self.tls_memory),
+        )
+        self._remote = remote
         later(remote.close)
         return {"local": local, "smtp": remote}
 
+    async def adopt(self, config: Config) -> None:
+        await self._remote.reload(config.outbound)
+
     async def doors(self, server: Server, later: Later) -> None:
-        await _open_local(server, later)
+        await _open_local(server, later, tls_operations(self.tls_memory))
         await _open_web(server, later)
 
 
-async def _open_local(server: Server, later: Later) -> None:
+async def _open_local(server: Server, later: Later, further: Mapping[str, Operation]) -> None:
     """The doors for programs of this machine: control, injection, the drop directory."""
     config = server.rules.config
 
@@ -121,7 +131,7 @@ async def _open_local(server: Server, later: Later) -> None:
     await keeper.start()
     later(keeper.stop)
     bans = BanOperations(server.guard)
-    table = {**server.operations.table, **bans.table, "reload": reload}
+    table = {**server.operations.table, **bans.table, **further, "reload": reload}
     control = ControlServer(config.data / "control.sock", table, config.local)
     await control.start()
     later(control.stop, 1.0)

@@ -58,7 +58,7 @@ _log = logging.getLogger("notqmail.app")
 # What a running server cannot change: everything else of the configuration is live after a reload.
 _FIXED = (
     "auth.sources", "auth.dovecot", "auth.checkpassword", "auth.pam", "auth.system", "auth.checks", "auth.waiting", "auth.argon2",
-    "hostname", "data_dir", "user", "group", "mailbox", "queue", "outbound", "dns", "web", "local",
+    "hostname", "data_dir", "user", "group", "mailbox", "queue", "dns", "web", "local",
     "journal", "log",
 )  # fmt: skip
 
@@ -74,6 +74,8 @@ class Counted:
         outcomes = await self._transport.deliver(entry)
         for outcome in outcomes:
             self._metrics.delivered(self._name, outcome.action)
+            if outcome.tls is not None:
+                self._metrics.protected(outcome.tls.level)
         return outcomes
 
 
@@ -102,8 +104,10 @@ class Server:
 
     # Rules come through here, so that a reload replaces them everywhere at once.
 
-    def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]:
-        return self.rules.router.route(recipient)
+    def route(
+        self, recipient: Recipient, sender: Address | None
+    ) -> Sequence[tuple[Recipient, Hop]]:
+        return self.rules.router.route(recipient, sender)
 
     def resolve(self, address: Address) -> Resolution:
         return self.rules.router.resolve(address)
@@ -136,8 +140,8 @@ class Server:
         self.store = await self.world.store(config)
         later(self.store.close)
         later(self.journal.close)
-        transports = await self.world.transports(config, later)
-        self._make_queue(config, transports)
+        self.transports = await self.world.transports(config, later)
+        self._make_queue(config, self.transports)
         self.operations = Operations(
             self.store, self.journal, self, self.clock, manager=self.manager
         )
@@ -261,6 +265,7 @@ class Server:
             await asyncio.to_thread(self.tls.adopt, config)
         else:
             restart.append("tls")
+        await self.world.adopt(config)
         # a listener that is gone from the file serves by its old pipeline until the restart
         self.rules = Rules(
             config, rules.directory, rules.router, {**self.rules.pipelines, **rules.pipelines}

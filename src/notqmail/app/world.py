@@ -79,6 +79,9 @@ class World(Protocol):
     async def transports(self, config: Config, later: Later) -> Mapping[str, Transport]:
         """The ways out, by the name that hops have for them. Raises ConfigError."""
 
+    async def adopt(self, config: Config) -> None:
+        """Let the ways out take over a changed configuration. Raises ConfigError, and they stay as they were."""
+
     def open_files(self) -> int:
         """The limit of open files in force."""
 

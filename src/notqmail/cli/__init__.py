@@ -32,6 +32,7 @@ COMMANDS = {
     "domain": Where("domain:domain", "The domains whose mail ends here: add, remove, list."),
     "auth": Where("auth:auth", "Logging in: check."),
     "queue": Where("queue:queue", "Messages that wait: list, show, cat, retry, hold, …"),
+    "tls": Where("tls:tls", "Domains held to a valid certificate: list, forget."),
     "why": Where("why:why", "Tell what happened to a message, and why."),
     "resolve": Where("resolve:resolve", "Show where mail for an address would go."),
     "ban": Where("ban:ban", "Networks that may not log in: list, add, lift."),

@@ -9,6 +9,7 @@ from pathlib import Path
 from notqmail.app.rules import make_rules
 from notqmail.cli.certificate_findings import examine_certificates
 from notqmail.cli.finding import Finding, Level
+from notqmail.cli.outbound_findings import examine_outbound
 from notqmail.config import Config, Listen, endpoint, load
 from notqmail.mail.errors import ConfigError
 from notqmail.policy.one_address import REMEDY, OneAddress
@@ -33,6 +34,8 @@ def examine(path: Path) -> Iterator[Finding]:
         yield Finding.of(error, path)
         return
     yield from _environment(settings)
+    for fatal, *found in examine_outbound(settings, is_ours):
+        yield Finding(Level.ERROR if fatal else Level.WARNING, *found)
     clock = SystemClock()
     yield from examine_certificates(settings, _user(settings), clock.now())
     try:

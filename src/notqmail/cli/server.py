@@ -60,7 +60,7 @@ def _by_hand(
     from notqmail.app.offline import offline_operations  # noqa: PLC0415
 
     try:
-        with _as_owner(settings.data):
+        with as_owner(settings.data):
             return asyncio.run(_perform((opened or offline_operations)(settings), op, args, write))
     except OperationError as no:
         raise RefusedError(str(no)) from None
@@ -82,7 +82,7 @@ async def _perform(
 
 
 @contextmanager
-def _as_owner(data: Path) -> Iterator[None]:
+def as_owner(data: Path) -> Iterator[None]:
     """Be who owns the data, as root: a file made by root would shut the server out of its own queue. What is made is
     for the owner alone."""
     umask, groups, gid = os.umask(0o077), os.getgroups(), os.getegid()

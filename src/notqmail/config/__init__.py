@@ -10,7 +10,7 @@ from notqmail.config.file import Addressing, Config, Domain
 from notqmail.config.listen import Limits, Listen
 from notqmail.config.load import SUBMISSION, load, parse
 from notqmail.config.local import Dns, Local, Log, Web
-from notqmail.config.outbound import Outbound
+from notqmail.config.outbound import Outbound, SmarthostLogin, To
 from notqmail.config.quantity import (
     Endpoint,
     Seconds,
@@ -47,9 +47,11 @@ __all__ = [
     "Seconds",
     "Section",
     "Size",
+    "SmarthostLogin",
     "Submission",
     "System",
     "Tls",
+    "To",
     "Web",
     "endpoint",
     "load",

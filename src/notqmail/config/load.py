@@ -12,6 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from notqmail.config.file import Config
+from notqmail.config.outbound import Outbound, SmarthostLogin
+from notqmail.config.outbound_check import problems as outbound_problems
 from notqmail.config.quantity import Section, endpoint, quantity
 from notqmail.config.tls import Certificate, Tls
 from notqmail.mail.address import Address
@@ -62,6 +64,7 @@ def parse(raw: Mapping[str, Any], path: Path) -> Config:
         submission=msgspec.structs.replace(
             config.submission, senders=str(base / config.submission.senders)
         ),
+        outbound=_absolute_outbound(config.outbound, base),
     )
     _check(config, where)
     return config
@@ -74,6 +77,17 @@ def _absolute_tls(tls: Tls, base: Path) -> Tls:
     )
     client_ca = str(base / tls.client_ca) if tls.client_ca else ""
     return msgspec.structs.replace(tls, certificate=certificates, client_ca=client_ca)
+
+
+def _absolute_outbound(outbound: Outbound, base: Path) -> Outbound:
+    def login(given: SmarthostLogin) -> SmarthostLogin:
+        file = str(base / given.password_file) if given.password_file else ""
+        return msgspec.structs.replace(given, password_file=file)
+
+    replace = msgspec.structs.replace
+    tables = tuple(replace(each, login=login(each.login)) for each in outbound.to)
+    ca_file = str(base / outbound.ca_file) if outbound.ca_file else ""
+    return replace(outbound, ca_file=ca_file, login=login(outbound.login), to=tables)
 
 
 def _known_keys(kind: type[Struct], raw: Any, where: str, at: str) -> None:
@@ -113,6 +127,7 @@ def _check(config: Config, where: str) -> None:
 def _problems(config: Config) -> Iterator[tuple[str, str, str]]:
     """Key, problem, remedy. Lazy: a later check may rely on what an earlier one found well."""
     yield from _malformed(config)
+    yield from outbound_problems(config.outbound)
     if "." not in config.hostname:
         problem = f"{config.hostname!r} is not fully qualified"
         yield "hostname", problem, "give the full name, like mx.example.org"
@@ -152,7 +167,7 @@ def _shared_mailboxes(config: Config) -> Iterator[tuple[str, str, str]]:
         yield "mailbox.path", "goes up with ..", remedy
 
 
-_MAY_BE_EMPTY = ("postmaster", "outbound.smarthost", "auth.realm", "tls.default")
+_MAY_BE_EMPTY = ("postmaster", "auth.realm", "tls.default")
 
 
 def _malformed(config: Config) -> Iterator[tuple[str, str, str]]:
@@ -176,7 +191,6 @@ def _malformed(config: Config) -> Iterator[tuple[str, str, str]]:
         ("tls.default", config.tls.default, canonical_domain, ""),
         *(("web.bind", b, endpoint, "") for b in config.web.bind),
         ("postmaster", config.postmaster, Address.parse, ""),
-        ("outbound.smarthost", config.outbound.smarthost, endpoint, 'write "host:port"'),
     ]
     for key, text, read, remedy in texts:
         if not text and key in _MAY_BE_EMPTY:

@@ -5,23 +5,32 @@ from asking it at all, is held while there are other hosts to ask; in the end a 
 one, because a host that could not be asked might have said yes.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Protocol
 
 from notqmail.config import Outbound
 from notqmail.delivery.connection import Connection
 from notqmail.delivery.features import Features, objection
 from notqmail.delivery.mx import Candidate
 from notqmail.delivery.parcel import Packer, Parcel
-from notqmail.delivery.pool import Pool
 from notqmail.delivery.session_error import BrokenError, UnreachableError
 from notqmail.delivery.transaction import Transaction
 from notqmail.mail.envelope import Envelope
 from notqmail.mail.outcome import Action, Outcome
+from notqmail.mail.protection import Protection
 from notqmail.mail.reply import Reply
 
-Open = Callable[[Candidate], Awaitable[Connection]]  # raises UnreachableError
+
+class Access(Protocol):
+    """What an attempt needs of sessions.Access."""
+
+    def take(self) -> Connection | None: ...
+    async def open(self, peer: Candidate) -> Connection:
+        """Raises UnreachableError."""
+
+    def give_back(self, connection: Connection) -> None: ...
 
 
 class _Ending(Enum):
@@ -34,11 +43,12 @@ class _Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A reply on a recipient, and who said it ("" for us)."""
+    """A reply on a recipient, who said it ("" for us), and over what."""
 
     reply: Reply
     host: str = ""
     dsn: bool = False
+    tls: Protection | None = None
 
     @property
     def weight(self) -> tuple[bool, bool]:
@@ -53,17 +63,13 @@ class Attempt:
         envelope: Envelope,
         packer: Packer,
         *,
-        lane: str,
-        pool: Pool,
-        open_: Open,
+        access: Access,
         outbound: Outbound,
     ) -> None:
         self._envelope = envelope
         self._recipients = envelope.recipients
         self._packer = packer
-        self._lane = lane
-        self._pool = pool
-        self._open = open_
+        self._access = access
         self._outbound = outbound
         self._final: dict[int, _Word] = {}
         self._held: dict[int, _Word] = {}
@@ -76,7 +82,7 @@ class Attempt:
     async def run(self, candidates: Callable[[], Iterable[Candidate]]) -> None:
         """Ask an idle session, then the candidates. Raises SpoolError when the message cannot be read."""
         done: set[Candidate] = set()
-        idle = self._pool.take(self._lane)
+        idle = self._access.take()
         if idle is not None and await self._session(idle, set()) is _Ending.ASKED:
             done.add(idle.peer)
         if not self.pending:
@@ -87,9 +93,15 @@ class Attempt:
             if not self.pending or len(done) >= self._outbound.mx_sessions:
                 return
 
-    def hold(self, reply: Reply, which: Iterable[int] | None = None, host: str = "") -> None:
+    def hold(
+        self,
+        reply: Reply,
+        which: Iterable[int] | None = None,
+        host: str = "",
+        tls: Protection | None = None,
+    ) -> None:
         """Note a reason why these recipients (default: all pending) have no final word yet."""
-        word = _Word(reply, host)
+        word = _Word(reply, host, tls=tls)
         for i in self.pending if which is None else which:
             known = self._held.get(i)
             if known is None or word.weight >= known.weight:
@@ -103,7 +115,7 @@ class Attempt:
             word = self._final.get(i) or self._held.get(i) or nothing
             action = _action(word.reply)
             dsn = word.dsn and action is Action.RELAYED
-            made.append(Outcome(recipient, action, word.reply, word.host, at, dsn))
+            made.append(Outcome(recipient, action, word.reply, word.host, at, dsn, word.tls))
         return made
 
     async def _host(self, candidate: Candidate) -> bool:
@@ -112,9 +124,10 @@ class Attempt:
         transactions = 0
         while True:
             try:
-                connection = await self._open(candidate)
+                connection = await self._access.open(candidate)
             except UnreachableError as trouble:
-                self.hold(trouble.reply, host=candidate.host if trouble.heard else "")
+                host = candidate.host if trouble.heard else ""
+                self.hold(trouble.reply, host=host, tls=trouble.tls)
                 break
             ending = await self._session(connection, asked)
             transactions += connection.used
@@ -133,7 +146,7 @@ class Attempt:
                 if not await self._transact(connection, *batch, asked):
                     break
         finally:
-            self._pool.give_back(self._lane, connection)
+            self._access.give_back(connection)
         if asked.issuperset(self.pending):
             return _Ending.ASKED
         return _Ending.AGAIN if len(asked) > before else _Ending.DEAD
@@ -182,31 +195,38 @@ class Attempt:
         for i, answer in zip(batch, transaction.answers, strict=True):
             if answer is not None:
                 asked.add(i)
-                self._hear(i, _Word(answer, connection.peer.host, connection.features.dsn))
+                word = _Word(
+                    answer, connection.peer.host, connection.features.dsn, connection.protection
+                )
+                self._hear(i, word)
         if broken is not None:
             asked.update(self.pending)
-            self._break(transaction, batch, broken, connection.peer.host)
+            self._break(transaction, batch, broken, connection)
         elif connection.in_transaction:
             await connection.reset()
         return True
 
     def _hear(self, i: int, word: _Word) -> None:
         if word.reply.transient:
-            self.hold(word.reply, (i,), word.host)
+            self.hold(word.reply, (i,), word.host, word.tls)
         else:
             self._final[i] = word
 
     def _break(
-        self, transaction: Transaction, batch: Sequence[int], broken: BrokenError, host: str
+        self,
+        transaction: Transaction,
+        batch: Sequence[int],
+        broken: BrokenError,
+        connection: Connection,
     ) -> None:
         """The session ended in a transaction. When the whole message was written it may have been accepted: asking
         another host now would make a duplicate likely, so that waits for the next attempt. A message that
         cannot be sent at all is final."""
-        host = host if broken.heard else ""
+        host, tls = connection.peer.host if broken.heard else "", connection.protection
         for n in transaction.accepted:
             if transaction.answers[n] is None and (transaction.committed or broken.reply.permanent):
-                self._final[batch[n]] = _Word(broken.reply, host)
-        self.hold(broken.reply, host=host)
+                self._final[batch[n]] = _Word(broken.reply, host, tls=tls)
+        self.hold(broken.reply, host=host, tls=tls)
 
 
 def _action(reply: Reply) -> Action:

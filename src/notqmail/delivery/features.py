@@ -32,6 +32,7 @@ class Features:
     recipients: int = _NO_LIMIT
     domains: int = _NO_LIMIT
     messages: int = _NO_LIMIT
+    auth: tuple[str, ...] = ()  # SASL mechanisms
 
     @classmethod
     def of(cls, extensions: Extensions) -> Self:
@@ -48,6 +49,7 @@ class Features:
             recipients=limits.rcptmax or _NO_LIMIT,
             domains=limits.rcptdomainmax or _NO_LIMIT,
             messages=limits.mailmax or _NO_LIMIT,
+            auth=tuple(extensions.get("AUTH", "").upper().split()),
         )
 
 

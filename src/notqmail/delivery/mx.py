@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby, zip_longest
 
 from notqmail.config import endpoint
+from notqmail.config.outbound import Family
 from notqmail.mail.reply import Reply
 from notqmail.ports import Answer, DnsStatus, MxRecord, Random
 
@@ -103,10 +104,15 @@ def shuffled(hosts: Iterable[Exchange], random: Random) -> list[Exchange]:
 
 
 def candidates(
-    hosts: Iterable[Exchange], port: int, limit: int, *, ipv6: bool = True
+    hosts: Iterable[Exchange],
+    port: int,
+    limit: int,
+    *,
+    ipv6: bool = True,
+    prefer: Family = "either",
 ) -> tuple[Candidate, ...]:
-    """The addresses to try, in order and at most `limit`: families alternate among equal exchangers, and neither
-    family takes more than half of the tries while the other has some left."""
+    """The addresses to try, in order and at most `limit`. Among equal exchangers families alternate, or the preferred
+    one comes first; neither family takes more than half of the tries while the other has some left."""
     ordered: list[Candidate] = []
     seen: set[str] = set()
     for _, group in groupby(hosts, key=lambda exchange: exchange.preference):
@@ -117,8 +123,16 @@ def candidates(
                 if version and address not in seen and (ipv6 or version == 4):
                     seen.add(address)
                     families[version == 4].append(Candidate(exchange.host, address, port))
-        ordered += [c for pair in zip_longest(*families) for c in pair if c is not None]
+        ordered += _in_turn(*families) if prefer == "either" else _first(prefer, *families)
     return _balanced(ordered, limit)
+
+
+def _in_turn(six: Sequence[Candidate], four: Sequence[Candidate]) -> list[Candidate]:
+    return [c for pair in zip_longest(six, four) for c in pair if c is not None]
+
+
+def _first(prefer: Family, six: Sequence[Candidate], four: Sequence[Candidate]) -> list[Candidate]:
+    return [*six, *four] if prefer == "ipv6" else [*four, *six]
 
 
 def _balanced(ordered: Sequence[Candidate], limit: int) -> tuple[Candidate, ...]:
@@ -134,6 +148,15 @@ def _balanced(ordered: Sequence[Candidate], limit: int) -> tuple[Candidate, ...]
             quota[family] -= 1
             kept.append(candidate)
     return tuple(kept)
+
+
+def plain_address(address: str) -> str:
+    """Give `::ffff:192.0.2.1` as the IPv4 address that it is; anything else as it is."""
+    try:
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)
 
 
 def _is_address(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 
 from notqmail.config import Outbound
 from notqmail.delivery.connection import Connection
@@ -20,14 +21,13 @@ class Pool:
     def __len__(self) -> int:
         return len(self._idle)
 
-    def take(self, lane: str) -> Connection | None:
-        """Give the session that was used last: its server is the most likely still to be there."""
-        waiting = self._lanes.get(lane)
-        if not waiting:
-            return None
-        connection = waiting[-1]
-        self._forget(connection)
-        return connection
+    def take(self, lane: str, suits: Callable[[Connection], bool]) -> Connection | None:
+        """Give the session that was used last, of those that suit: its server is the most likely still to be there."""
+        for connection in reversed(self._lanes.get(lane, ())):
+            if suits(connection):
+                self._forget(connection)
+                return connection
+        return None
 
     def give_back(self, lane: str, connection: Connection) -> None:
         """Keep a session that can be used again; take leave from any other."""

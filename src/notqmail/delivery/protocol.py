@@ -65,10 +65,10 @@ class ReplyProtocol(SMTPProtocol):
         return self._paused
 
     @property
-    def tls(self) -> str:
-        """The version of TLS in use, "" without."""
-        engine = self.transport.get_extra_info("ssl_object") if self.transport else None
-        return str(engine.version()) if engine is not None else ""
+    def engine(self) -> ssl.SSLObject | None:
+        """TLS as it is in use, None without."""
+        found = self.transport.get_extra_info("ssl_object") if self.transport else None
+        return cast(ssl.SSLObject | None, found)
 
     def send(self, octets: bytes, replies: int) -> None:
         """Write commands that will be answered by so many replies."""

@@ -5,10 +5,10 @@ destination. Only good answers are remembered, never longer than DNS allows.
 """
 
 import asyncio
-import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from notqmail.config import Outbound
 from notqmail.delivery.mx import (
@@ -18,15 +18,18 @@ from notqmail.delivery.mx import (
     Nexthop,
     candidates,
     exchanges,
+    plain_address,
     read_nexthop,
     shuffled,
     without_us,
 )
+from notqmail.delivery.terms import Tables, Terms
+from notqmail.log import event
 from notqmail.mail.hop import Hop
 from notqmail.mail.reply import Reply
 from notqmail.ports import Answer, Clock, DnsStatus, Random, Resolver
 
-_LONG_LANE = 255  # characters; a longer set of names goes by its digest
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,24 @@ class Route:
     port: int
     hosts: tuple[Exchange, ...] = ()
     failure: Reply | None = None
+    domain: str = ""  # what was looked up: the recipients' domain, or the smarthost
+    terms: Terms = field(default_factory=Terms)
 
 
 class Routes:
     """Finds routes; `candidates` of one are in a new random order each time (RFC 5321 §5.1)."""
 
-    def __init__(
-        self, outbound: Outbound, resolver: Resolver, clock: Clock, random: Random, is_us: IsUs
+    def __init__(  # noqa: PLR0917 - the ports, in the order every transport has them
+        self,
+        outbound: Outbound,
+        tables: Tables,
+        resolver: Resolver,
+        clock: Clock,
+        random: Random,
+        is_us: IsUs,
     ) -> None:
         self._outbound = outbound
+        self._tables = tables
         self._resolver = resolver
         self._clock = clock
         self._random = random
@@ -57,20 +69,29 @@ class Routes:
         known = self._known.get(hop.nexthop)
         if known is not None and known[0] > self._clock.monotonic():
             return known[1]
+        found = self._tables.find(hop)
+        if not self._tables.knows(hop):
+            event(_log, "table-gone", level=logging.WARNING, hop=hop.destination, table=hop.table)
+        if isinstance(found, Reply):
+            return Route(hop.destination, 0, failure=found)
+        terms, target = found
         try:
-            nexthop = read_nexthop(hop.nexthop, self._outbound.port)
+            nexthop = read_nexthop(target, self._outbound.port)
         except ValueError:
-            reply = Reply(451, "4.3.5", f"the next hop {hop.nexthop!r} cannot be read")
+            reply = Reply(451, "4.3.5", f"the next hop {target!r} cannot be read")
             return Route(hop.destination, 0, failure=reply)
         route, ttl = await self._resolve(hop, nexthop)
+        route = replace(route, domain=nexthop.host, terms=terms)
         if route.failure is None:
+            route = replace(route, lane=terms.lane(route.lane, nexthop.host))
             self._remember(hop.nexthop, route, ttl)
         return route
 
     def candidates(self, route: Route) -> tuple[Candidate, ...]:
         """The addresses to try now, best first."""
         hosts = shuffled(route.hosts, self._random) if len(route.hosts) > 1 else route.hosts
-        return candidates(hosts, route.port, self._outbound.mx_limit, ipv6=self._outbound.ipv6)
+        outbound, prefer = self._outbound, route.terms.prefer
+        return candidates(hosts, route.port, outbound.mx_limit, ipv6=outbound.ipv6, prefer=prefer)
 
     def _remember(self, nexthop: str, route: Route, ttl: float) -> None:
         age = min(ttl, self._outbound.route_age)
@@ -101,7 +122,7 @@ class Routes:
         tried = found[: self._outbound.mx_limit]
         answers = await asyncio.gather(*(self._addresses(e.host) for e in tried))
         hosts = tuple(
-            replace(exchange, addresses=answer.records)
+            replace(exchange, addresses=tuple(map(plain_address, answer.records)))
             for exchange, answer in zip(tried, answers, strict=True)
             if answer.records
         )
@@ -142,7 +163,4 @@ def _as_address(host: str) -> str:
 
 
 def _lane(hosts: Sequence[Exchange], port: int) -> str:
-    lane = f"smtp:{','.join(sorted(exchange.host for exchange in hosts))}:{port}"
-    if len(lane) > _LONG_LANE:
-        return f"smtp:{hashlib.sha256(lane.encode()).hexdigest()}"
-    return lane
+    return f"smtp:{','.join(sorted(exchange.host for exchange in hosts))}:{port}"

@@ -13,6 +13,7 @@ import ssl
 from aiosmtplib import SMTPReadTimeoutError, SMTPServerDisconnected, SMTPTimeoutError
 
 from notqmail.mail.errors import LocalProtocolError, RemoteProtocolError
+from notqmail.mail.protection import Protection
 from notqmail.mail.reply import Reply
 
 # What the client side of a session can raise when the peer or the network misbehaves.
@@ -20,12 +21,13 @@ TROUBLES = (OSError, SMTPServerDisconnected, SMTPTimeoutError, RemoteProtocolErr
 
 
 class SessionError(Exception):
-    """`reply` is what to record, `heard` when the peer said it."""
+    """`reply` is what to record, `heard` when the peer said it; `tls` when it is about the protection of the session."""
 
-    def __init__(self, reply: Reply, *, heard: bool = False) -> None:
+    def __init__(self, reply: Reply, *, heard: bool = False, tls: Protection | None = None) -> None:
         super().__init__(str(reply))
         self.reply = reply
         self.heard = heard
+        self.tls = tls
 
 
 class UnreachableError(SessionError):
@@ -33,7 +35,13 @@ class UnreachableError(SessionError):
 
 
 class TlsFailedError(SessionError):
-    """The peer offered STARTTLS and then TLS did not come about."""
+    """The peer offered TLS and then it did not come about. `certificate` when it was only the certificate that was not
+    valid, `why` in few words."""
+
+    def __init__(self, error: Exception, peer: object) -> None:
+        super().__init__(describe(error, peer, "starting TLS"))
+        self.certificate = isinstance(error, ssl.SSLCertVerificationError)
+        self.why = _why(error) if isinstance(error, ssl.SSLError) else self.reply.text
 
 
 class BrokenError(SessionError):
@@ -50,9 +58,7 @@ def describe(error: Exception, peer: object, phase: str) -> Reply:
         case SMTPReadTimeoutError() | TimeoutError():
             return Reply(451, "4.4.2", f"{peer} timed out while {phase}")
         case ssl.SSLError():
-            # `reason` is there only on what OpenSSL raised
-            why = getattr(error, "reason", None) or error.strerror
-            return Reply(451, "4.7.5", f"TLS with {peer} failed while {phase}: {why}")
+            return Reply(451, "4.7.5", f"TLS with {peer} failed while {phase}: {_why(error)}")
         case SMTPServerDisconnected() | ConnectionError():
             return Reply(451, "4.4.2", f"lost the connection with {peer} while {phase}")
         case OSError():
@@ -60,3 +66,9 @@ def describe(error: Exception, peer: object, phase: str) -> Reply:
             return Reply(451, "4.4.2", f"{peer}: {why} while {phase}")
         case _:
             return Reply(451, "4.4.2", f"{peer}: trouble while {phase}")
+
+
+def _why(error: ssl.SSLError) -> str:
+    """What OpenSSL says; `reason` is there only on what it raised, `verify_message` only of a certificate."""
+    said = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+    return str(said or error.strerror)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from notqmail.mail.envelope import Recipient
+from notqmail.mail.protection import Protection
 from notqmail.mail.reply import Reply
 
 
@@ -21,7 +22,8 @@ class Action(StrEnum):
 class Outcome:
     """One recipient, one attempt. `reply` is the peer's word, or ours in the same form when no peer spoke
     (`remote_mta` "" then); `at` is wall-clock seconds; `dsn_passed` when the next hop took over the duty
-    to report success (it offered DSN, RFC 3461 §5.2.2)."""
+    to report success (it offered DSN, RFC 3461 §5.2.2); `tls` how the session was protected that gave the reply, or
+    that was not good enough."""
 
     recipient: Recipient
     action: Action
@@ -29,6 +31,7 @@ class Outcome:
     remote_mta: str = ""
     at: float = 0.0
     dsn_passed: bool = False
+    tls: Protection | None = None
 
     @property
     def final(self) -> bool:

@@ -55,6 +55,8 @@ def _attempt(record: Record) -> Iterator[str]:
     for outcome in record["outcomes"]:
         by = f" ({outcome['mta']})" if "mta" in outcome else ""
         yield f"{outcome['to']} {outcome['action']}{by}: {outcome['reply']}"
+    # mostly one for all recipients
+    yield from dict.fromkeys(f"TLS: {each['tls']}" for each in record["outcomes"] if "tls" in each)
     if "next" in record:
         yield f"the next attempt is due at {_when(record['next'])}"
 

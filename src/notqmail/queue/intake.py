@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from notqmail.journal import transaction_record
+from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry, Routed
 from notqmail.mail.envelope import Recipient
 from notqmail.mail.hop import Hop
@@ -38,7 +39,9 @@ NOBODY: Mapping[Recipient, Reply] = MappingProxyType({})
 class Routes(Protocol):
     """What intake needs of a Router."""
 
-    def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]: ...
+    def route(
+        self, recipient: Recipient, sender: Address | None
+    ) -> Sequence[tuple[Recipient, Hop]]: ...
 
 
 def unedited(txn: Transaction | None, message: Message, id: str) -> Message:
@@ -170,9 +173,11 @@ def _expand(
 ) -> Iterator[None]:
     """Find the recipients with their hops and what each was expanded from, a recipient at each step. One that several
     lead to is there once, as the first of them has it."""
+    sender = message.envelope.sender
     for asked in message.envelope.recipients:
         told = dropped.get(asked)
-        for recipient, hop in router.route(asked) if told is None else [(asked, refused_hop(told))]:
+        routes = router.route(asked, sender) if told is None else [(asked, refused_hop(told))]
+        for recipient, hop in routes:
             # how a mailbox of ours is spelled is ours to say; elsewhere it is not (RFC 5321 §2.4)
             address = recipient.address
             who = address.fold if hop.transport == LOCAL_TRANSPORT else address

@@ -32,12 +32,13 @@ def record_attempt(
 
 def _log_outcome(entry: Entry, outcome: Outcome, seconds: float) -> None:
     _log.info(
-        "%s m=%s to=%s hop=%s mta=%s reply=%r seconds=%.3f",
+        "%s m=%s to=%s hop=%s mta=%s tls=%r reply=%r seconds=%.3f",
         outcome.action.value,
         entry.id,
         outcome.recipient.address,
         entry.hop.destination,
         outcome.remote_mta,
+        "" if outcome.tls is None else str(outcome.tls),
         str(outcome.reply),
         seconds,
     )

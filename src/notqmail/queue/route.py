@@ -21,6 +21,7 @@ from notqmail.mail.hop import Hop
 from notqmail.mail.idn import canonical_domain
 from notqmail.mail.reply import Reply
 from notqmail.ports import Directory
+from notqmail.queue.destination import Destinations
 from notqmail.queue.refused import refused_hop
 from notqmail.queue.resolution import Kind, Resolution
 
@@ -44,8 +45,9 @@ def _nobody(address: IPv4Address | IPv6Address) -> bool:
 
 @dataclass(slots=True)
 class _Walk:
-    """One resolution under way: the way from its root, and how many addresses were looked at."""
+    """One resolution under way: who sends, the way from its root, and how many addresses were looked at."""
 
+    sender: Address | None = None
     path: tuple[Key, ...] = ()
     seen: int = 0
 
@@ -59,7 +61,7 @@ class Router:
     ) -> None:
         self._directory = directory
         self._separator = config.addressing.separator
-        self._smarthost = config.outbound.smarthost
+        self._destinations = Destinations(config.outbound)
         self._first_domain = next(iter(config.domains), canonical_domain(config.hostname))
         configured = config.postmaster_address
         self._postmaster = configured if configured is not None and configured.domain else None
@@ -74,9 +76,9 @@ class Router:
         """Say whether mail for this domain, as `Address.domain` holds it, ends here."""
         return self._directory.is_local(self._home(domain))
 
-    def resolve(self, address: Address) -> Resolution:
-        """Give the whole tree of where mail for `address` goes."""
-        walk = _Walk()
+    def resolve(self, address: Address, sender: Address | None = None) -> Resolution:
+        """Give the whole tree of where mail for `address` goes; `sender` None is the null reverse-path."""
+        walk = _Walk(sender)
         resolution = self._resolve(address, walk)
         if walk.seen > MAX_TARGETS:
             return Resolution(address, Kind.TOO_MANY, entry=resolution.entry, reply=TOO_MANY)
@@ -84,10 +86,12 @@ class Router:
 
     judge = resolve
 
-    def route(self, recipient: Recipient) -> Sequence[tuple[Recipient, Hop]]:
+    def route(
+        self, recipient: Recipient, sender: Address | None
+    ) -> Sequence[tuple[Recipient, Hop]]:
         """Give the recipients this one expands to, each with its hop; never nothing: what leads nowhere has a hop
         that refuses it (`queue.refused`), so that the sender is told."""
-        resolution = self.resolve(recipient.address)
+        resolution = self.resolve(recipient.address, sender)
         if resolution.hop is not None:
             return ((recipient, resolution.hop),)
         return tuple(
@@ -109,7 +113,8 @@ class Router:
         domain = self._home(address.domain)
         if not self._directory.is_local(domain):
             if address.domain:
-                return Resolution(address, Kind.REMOTE, Hop("smtp", self._smarthost or domain))
+                hop = self._destinations.hop(domain, walk.sender)
+                return Resolution(address, Kind.REMOTE, hop)
             if self._postmaster is not None:
                 return self._expand(address, Kind.POSTMASTER, (self._postmaster,), "", walk)
         local = address.fold

@@ -70,6 +70,7 @@ class Metrics(Collector):
         self._deliveries: Counter[tuple[str, str]] = Counter()
         self._handshakes: Counter[tuple[str, str]] = Counter()
         self._logins: Counter[tuple[str, str]] = Counter()
+        self._protections: Counter[str] = Counter()
         self._commits = _Histogram()
         self._lag = 0.0
         self._watched: list[_Watch] = []
@@ -100,6 +101,10 @@ class Metrics(Collector):
     def delivered(self, transport: str, action: str) -> None:
         """One recipient's outcome."""
         self._deliveries[transport, action] += 1
+
+    def protected(self, level: str) -> None:
+        """One recipient's outcome came over a session so protected; "refused": over none, for want of protection."""
+        self._protections[level] += 1
 
     def committed(self, seconds: float) -> None:
         """A commit of the queue took so long."""
@@ -142,6 +147,12 @@ class Metrics(Collector):
             for labels, value in counted.items():
                 family.add_metric(labels, value)
             yield family
+        yield _counter(
+            "notqmail_delivery_tls",
+            "Outcomes of other servers by the protection of the session",
+            "result",
+            self._protections,
+        )
         yield self._commits.family("notqmail_commit_seconds", "Commits of the queue")
         yield GaugeMetricFamily(
             "notqmail_loop_lag_seconds", "Event loop's worst delay since the last scrape", self._lag
