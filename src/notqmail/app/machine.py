@@ -28,6 +28,7 @@ from notqmail.system.drop import DropDirectory
 from notqmail.system.inject import InjectServer
 from notqmail.system.journal import SqliteJournal
 from notqmail.system.offload import ThreadPool
+from notqmail.system.sending import SqliteSending
 from notqmail.web.lag import watch_lag
 from notqmail.web.server import Web
 
@@ -49,6 +50,9 @@ class Machine:
 
     def journal(self, config: Config) -> SqliteJournal:
         return SqliteJournal(config.data / "journal.sqlite", config.journal, self.clock)
+
+    def sending(self, config: Config) -> SqliteSending:
+        return SqliteSending(config.data / "sending.sqlite", self.clock)
 
     async def store(self, config: Config) -> SqliteStore:
         return await SqliteStore.start(config.data, config.queue, self.clock)
@@ -79,7 +83,7 @@ async def _open_local(server: Server, later: Later) -> None:
     async def reload(args: Mapping[str, Any]) -> Any:
         return {"restart": list(await server.reload())}
 
-    table = {**server.operations.table, "reload": reload}
+    table = {**server.operations.table, **server.holds.table, "reload": reload}
     control = ControlServer(config.data / "control.sock", table, config.local)
     await control.start()
     later(control.stop, 1.0)
@@ -102,6 +106,12 @@ async def _open_web(server: Server, later: Later) -> None:
         "Open SMTP sessions.",
         lambda: {name: len(each.registry) for name, each in server.listeners.items()},
         label="listener",
+    )
+    metrics.watch(
+        "notqmail_held_total",
+        "Messages taken and held, because their account has sent too much.",
+        lambda: server.intake.held,
+        total=True,
     )
     metrics.watch("notqmail_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
     metrics.watch(

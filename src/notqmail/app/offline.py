@@ -2,18 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from notqmail.app.machine import Machine
 from notqmail.app.rules import make_rules
 from notqmail.config import Config
 from notqmail.policy.reference import References
-from notqmail.queue.operations import Operations
+from notqmail.queue.holds import Holds
+from notqmail.queue.operations import Operation, Operations
 
 
 @contextlib.asynccontextmanager
-async def offline_operations(config: Config) -> AsyncIterator[Operations]:
-    """What the command line does to the queue when no server runs. Raises ConfigError when one does."""
+async def offline_operations(config: Config) -> AsyncIterator[Mapping[str, Operation]]:
+    """What the command line does to the queue when no server runs, by name. Raises ConfigError when one does."""
     machine = Machine()
     directory = await asyncio.to_thread(machine.directory, config)
     reference = References(machine.clock.now)
@@ -23,4 +24,7 @@ async def offline_operations(config: Config) -> AsyncIterator[Operations]:
         undo.push_async_callback(store.close)
         journal = machine.journal(config)
         undo.push_async_callback(journal.close)
-        yield Operations(store, journal, rules.router, machine.clock)
+        sending = machine.sending(config)
+        undo.push_async_callback(sending.close)
+        operations = Operations(store, journal, rules.router, machine.clock)
+        yield {**operations.table, **Holds(sending, store, operations).table}

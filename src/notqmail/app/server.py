@@ -27,6 +27,8 @@ from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Transaction
 from notqmail.ports import Transport
 from notqmail.queue.bounce import Reporter
+from notqmail.queue.hold_notices import HoldNotices
+from notqmail.queue.holds import Holds
 from notqmail.queue.intake import Intake
 from notqmail.queue.manager import Manager
 from notqmail.queue.operations import Operations
@@ -71,6 +73,7 @@ class Server:
         self.world, self.clock = world, world.clock
         self.metrics = Metrics()
         self.references = References(self.clock.now)
+        self.sending = world.sending(config)
         self.rules = self._make_rules(config)
         self.journal = world.journal(config)
         self.ready = False
@@ -81,7 +84,12 @@ class Server:
     def _make_rules(self, config: Config) -> Rules:
         world = self.world
         return make_rules(
-            config, world.directory(config), self.clock, self.references, world.is_ours
+            config,
+            world.directory(config),
+            self.clock,
+            self.references,
+            world.is_ours,
+            sending=self.sending,
         )
 
     # Rules come through here, so that a reload replaces them everywhere at once.
@@ -120,11 +128,13 @@ class Server:
         self.store = await self.world.store(config)
         later(self.store.close)
         later(self.journal.close)
+        later(self.sending.close)
         transports = await self.world.transports(config, later)
         self._make_queue(config, transports)
         self.operations = Operations(
             self.store, self.journal, self, self.clock, manager=self.manager
         )
+        self._make_holds(config)
         self.submission = Submission(
             self.store, self.intake, self.clock, lambda: self.rules.pipelines[LOCAL]
         )
@@ -159,6 +169,23 @@ class Server:
         self.intake.on_entries = manager.take
         running = asyncio.create_task(manager.run(), name="manager")
         self._undo.push_async_callback(self._stop_manager, manager, running)
+
+    def _make_holds(self, config: Config) -> None:
+        """Accounts that send too much, and who is told of them."""
+        self.holds = Holds(self.sending, self.store, self.operations, self.intake.wait_begun)
+        notices = HoldNotices(
+            self.sending,
+            self.holds,
+            self.store,
+            self.intake,
+            clock=self.clock,
+            journal=self.journal,
+            hostname=canonical_domain(config.hostname),
+            postmaster=lambda: self.rules.router.postmaster,
+        )
+        self.sending.on_hold = notices.nudge
+        running = asyncio.create_task(notices.run(), name="hold notices")
+        self._undo.push_async_callback(_cancel, running)
 
     async def _stop_manager(self, manager: Manager, running: "asyncio.Task[None]") -> None:
         await self.intake.wait_accepted()
@@ -254,3 +281,9 @@ class Server:
             listener.abort()
         if self.manager is not None:
             self._hurried = asyncio.create_task(self.manager.stop(0.0))
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

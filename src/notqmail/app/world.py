@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Protocol
 
 from notqmail.config import Config
-from notqmail.ports import Clock, Directory, Journal, Random, Store, Transport
+from notqmail.ports import Clock, Directory, Journal, Random, Sending, Store, Transport
 
 if TYPE_CHECKING:
     from notqmail.app.server import Server
@@ -46,6 +46,9 @@ class World(Protocol):
         """Read who lives here. Raises ConfigError."""
 
     def journal(self, config: Config) -> WatchedJournal: ...
+
+    def sending(self, config: Config) -> Sending:
+        """What accounts have sent, remembered from the last run."""
 
     async def store(self, config: Config) -> WatchedStore:
         """Open the queue. Raises ConfigError when another server uses it, and SpoolError."""

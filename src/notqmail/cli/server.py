@@ -9,7 +9,7 @@ from typing import Any
 
 from notqmail.cli.command import RefusedError
 from notqmail.config import Config
-from notqmail.queue.operations import OperationError, Operations
+from notqmail.queue.operations import Operation, OperationError
 from notqmail.system.control import AnsweredNoError, ServerDownError, call, stream
 
 Arguments = Mapping[str, Any]
@@ -50,13 +50,13 @@ def _by_hand(
 
 
 async def _perform(
-    opened: AbstractAsyncContextManager[Operations],
+    opened: AbstractAsyncContextManager[Mapping[str, Operation]],
     op: str,
     args: Arguments,
     write: Callable[[bytes], object] | None,
 ) -> Any:
-    async with opened as operations:
-        result = await operations.table[op](args)
+    async with opened as table:
+        result = await table[op](args)
         if write is None:
             return result
         async for chunk in result:
