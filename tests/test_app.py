@@ -257,7 +257,7 @@ def test_we_are_at_our_own_addresses_when_the_port_is_ours(home: Path):
 async def test_the_postmaster_is_told_of_a_held_account_and_can_release_it(home: Path):
     async with serving(home) as (server, _):
         bob = Address("bob", "example.net")
-        await server.sending.count("carol", [bob, bob], SendingLimits(recipients=1))
+        await server.sending.count("carol", [bob, bob], 100, SendingLimits(recipients=1))
         [notice] = await mailbox(home, "alice", 1)
         path = home / "data/control.sock"
 
@@ -272,7 +272,7 @@ async def test_the_postmaster_is_told_of_a_held_account_and_can_release_it(home:
 async def test_a_hold_outlives_the_server_and_is_told_of_once(home: Path):
     async with serving(home) as (server, _):
         bob = Address("bob", "example.net")
-        await server.sending.count("carol", [bob, bob], SendingLimits(recipients=1))
+        await server.sending.count("carol", [bob, bob], 100, SendingLimits(recipients=1))
         await mailbox(home, "alice", 1)
     async with serving(home) as (server, port):
         await send(port, ["alice@example.org"], b"Subject: second\r\n\r\n")

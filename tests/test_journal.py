@@ -108,6 +108,8 @@ def test_who_is_known_is_recorded() -> None:
 
     assert (record["login"], record["user"], record["tls"]) == ("alice", "alice", str(TLS))
     assert record["label"] == "phone"
+    main = transaction(within=session(login=Login("alice")))
+    assert "label" not in transaction_record(main, EPOCH, "")
 
 
 def test_what_was_done_to_an_accepted_message_is_recorded() -> None:

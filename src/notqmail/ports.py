@@ -193,9 +193,10 @@ class Sending(Protocol):
     """Told, on the event loop, of a hold that the postmaster does not know of yet."""
 
     async def count(
-        self, account: str, recipients: Sequence[Address], limits: SendingLimits
+        self, account: str, recipients: Sequence[Address], size: int, limits: SendingLimits
     ) -> Hold | None:
-        """Count a message; give the hold that the account is under, with this message or before it."""
+        """Count a message of `size` octets; give the hold that the account is under, with this message or before it.
+        When that is `full` the message is not to be kept."""
         ...
 
     async def holds(self) -> Sequence[Hold]:

@@ -30,7 +30,7 @@ def hold(config: Path) -> None:
         settings = await asyncio.to_thread(load, config)
         sending = SqliteSending(settings.data / "sending.sqlite", SystemClock())
         bob = Address("bob", "example.net")
-        await sending.count(ALICE, [bob, bob], SendingLimits(recipients=1))
+        await sending.count(ALICE, [bob, bob], 100, SendingLimits(recipients=1))
         await sending.close()
 
     asyncio.run(exceed())

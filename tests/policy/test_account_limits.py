@@ -4,7 +4,7 @@ import pytest
 
 from notqmail.mail.errors import SpoolError
 from notqmail.mail.login import Login
-from notqmail.mail.sending import Hold, SendingLimits
+from notqmail.mail.sending import LEAST, Hold, SendingLimits
 from notqmail.policy.account_limits import AccountLimits
 from notqmail.policy.transaction import Transaction
 from notqmail.policy.verdict import ACCEPT, Accept, Defer, Verdict
@@ -18,10 +18,13 @@ LIMITS = SendingLimits(messages=2, recipients=5)
 
 
 async def send(
-    sending: MemorySending, *to: object, login: Login | None = LOGIN
+    sending: MemorySending,
+    *to: object,
+    login: Login | None = LOGIN,
+    limits: SendingLimits = LIMITS,
 ) -> tuple[Verdict, Transaction]:
     txn = transaction(*(to or (STRANGER,)), within=session(login=login))  # type: ignore[arg-type]
-    stage = AccountLimits(sending, LIMITS)
+    stage = AccountLimits(sending, limits)
     return await stage.on_message(txn, message(txn)), txn
 
 
@@ -43,7 +46,19 @@ async def test_the_message_over_a_limit_is_accepted_and_held() -> None:
 
     reason = "3 messages within an hour, submission.messages_per_hour is 2"
     assert verdict == Accept("account held", {"account": "alice@example.org", "reason": reason})
-    assert txn.evidence.get(Hold) == Hold("alice@example.org", EPOCH, reason)
+    assert txn.evidence.get(Hold) == Hold("alice@example.org", EPOCH, reason, kept=LEAST)
+
+
+async def test_of_a_held_account_no_more_is_taken_than_fits() -> None:
+    sending = MemorySending()
+    limits = SendingLimits(messages=1, kept=2 * LEAST)
+
+    said = [(await send(sending, limits=limits))[0] for _ in range(4)]
+
+    assert said[0] is ACCEPT
+    assert [type(verdict) for verdict in said[1:]] == [Accept, Accept, Defer]
+    assert isinstance(said[3], Defer)
+    assert str(said[3].reply).startswith("452 4.7.0 too much mail of this account is held")
 
 
 async def test_every_recipient_counts() -> None:

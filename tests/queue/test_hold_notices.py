@@ -99,7 +99,7 @@ class Pressed(MemoryDraft):
 async def test_a_draft_that_is_slow_is_waited_for() -> None:
     world = HeldWorld()
     world.store.draft = lambda: Pressed(world.store)  # type: ignore[method-assign]
-    await world.sending.count(ALICE, [Address.parse(BOB)] * 3, SendingLimits(recipients=2))
+    await world.sending.count(ALICE, [Address.parse(BOB)] * 3, 100, SendingLimits(recipients=2))
 
     async with world:
         await asyncio.sleep(10)

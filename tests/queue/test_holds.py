@@ -216,7 +216,7 @@ async def test_the_journal_says_why_and_who_held_what() -> None:
 @virtual_time
 async def test_offline_a_release_is_only_written_down() -> None:
     world = HeldWorld()
-    await world.sending.count(ALICE, [Address.parse(BOB)] * 3, SendingLimits(recipients=2))
+    await world.sending.count(ALICE, [Address.parse(BOB)] * 3, 100, SendingLimits(recipients=2))
     operations = Operations(world.store, world.journal, world.router, world.clock)
 
     released = await Holds(world.sending, world.store, operations).release({"account": ALICE})

@@ -1,10 +1,11 @@
 """What accounts have sent, in memory."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from notqmail.mail.address import Address
 from notqmail.mail.errors import SpoolError
-from notqmail.mail.sending import Hold, SendingLimits, Sent, excess
+from notqmail.mail.sending import Hold, SendingLimits, Sent, charge, excess
 from tests.support.clock import FakeClock
 
 
@@ -19,7 +20,7 @@ class MemorySending:
         self.on_hold: Callable[[], None] | None = None
 
     async def count(
-        self, account: str, recipients: Sequence[Address], limits: SendingLimits
+        self, account: str, recipients: Sequence[Address], size: int, limits: SendingLimits
     ) -> Hold | None:
         self._fail()
         if account not in self.held:
@@ -29,6 +30,11 @@ class MemorySending:
             if not (reason := excess(now, limits)):
                 return None
             self.held[account] = Hold(account, self.clock.now(), reason)
+        hold = self.held[account]
+        hold = replace(hold, kept=hold.kept + charge(size))
+        if hold.full(limits):
+            return hold
+        self.held[account] = hold
         if not self.held[account].told and self.on_hold is not None:
             self.on_hold()
         return self.held[account]
@@ -40,7 +46,7 @@ class MemorySending:
     async def told(self, account: str) -> None:
         self._fail()
         if hold := self.held.get(account):
-            self.held[account] = Hold(account, hold.since, hold.reason, told=True)
+            self.held[account] = replace(hold, told=True)
 
     async def release(self, account: str) -> bool:
         self._fail()

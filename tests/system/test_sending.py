@@ -15,6 +15,7 @@ from tests.support.clock import FakeClock
 ALICE = "alice@example.org"
 TO = [Address("bob", "example.net")]
 TWO = SendingLimits(messages=2)
+SIZE = 100
 
 
 @pytest.fixture
@@ -30,11 +31,11 @@ async def sending(path: Path) -> AsyncIterator[SqliteSending]:
 
 
 async def held(sending: SqliteSending, times: int = 1) -> list[bool]:
-    return [await sending.count(ALICE, TO, TWO) is not None for _ in range(times)]
+    return [await sending.count(ALICE, TO, SIZE, TWO) is not None for _ in range(times)]
 
 
 async def test_messages_at_once_are_counted_one_after_the_other(sending: SqliteSending) -> None:
-    found = await asyncio.gather(*(sending.count(ALICE, TO, TWO) for _ in range(50)))
+    found = await asyncio.gather(*(sending.count(ALICE, TO, SIZE, TWO) for _ in range(50)))
 
     assert [hold is not None for hold in found] == [False] * 2 + [True] * 48
 
@@ -79,7 +80,7 @@ async def test_what_the_disk_does_not_do_is_a_spool_error(tmp_path: Path) -> Non
     sending = SqliteSending(tmp_path / "nowhere" / "sending.sqlite", FakeClock())
 
     with pytest.raises(SpoolError, match="cannot be counted"):
-        await sending.count(ALICE, TO, TWO)
+        await sending.count(ALICE, TO, SIZE, TWO)
 
     await sending.close()
 
@@ -90,7 +91,7 @@ async def test_a_full_disk_is_told_as_one(sending: SqliteSending) -> None:
     many = [Address(f"u{number}", "example.net") for number in range(1000)]
 
     with pytest.raises(SpoolError) as caught:
-        await sending.count(ALICE, many, TWO)
+        await sending.count(ALICE, many, SIZE, TWO)
 
     assert caught.value.full
 
@@ -102,7 +103,7 @@ async def test_a_damaged_file_is_put_aside_and_begun_anew(
     sending = SqliteSending(path, FakeClock())
 
     with pytest.raises(SpoolError):
-        await sending.count(ALICE, TO, TWO)
+        await sending.count(ALICE, TO, SIZE, TWO)
 
     assert await held(sending, 3) == [False, False, True]
     assert path.with_name("sending.sqlite.broken").exists()

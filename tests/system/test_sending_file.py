@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from notqmail.mail.address import Address
-from notqmail.mail.sending import Hold, SendingLimits
+from notqmail.mail.sending import LEAST, Hold, SendingLimits
 from notqmail.system.sending_file import FORGET, VERSION, SendingFile
 from tests.support.clock import EPOCH
 
@@ -18,6 +18,7 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 START = EPOCH - EPOCH % MINUTE
 FIVE = SendingLimits(messages=5)
 NEW = SendingLimits(new_recipients=3)
+SIZE = 100
 
 
 @pytest.fixture
@@ -37,14 +38,14 @@ def people(*names: str) -> list[Address]:
 
 def send(file: SendingFile, times: int = 1, at: float = START, account: str = ALICE) -> list[bool]:
     """Send messages within the limit of five; say for each whether it is held."""
-    return [file.count(account, people(), FIVE, at) is not None for _ in range(times)]
+    return [file.count(account, people(), SIZE, FIVE, at) is not None for _ in range(times)]
 
 
 def test_what_is_over_the_limit_of_an_hour_is_held(file: SendingFile) -> None:
     assert send(file, 7) == [False] * 5 + [True] * 2
 
     reason = "6 messages within an hour, submission.messages_per_hour is 5"
-    assert file.holds() == [Hold(ALICE, START, reason)]
+    assert file.holds() == [Hold(ALICE, START, reason, kept=2 * LEAST)]
 
 
 def test_an_account_stays_held_however_much_time_passes(file: SendingFile) -> None:
@@ -82,17 +83,17 @@ def test_a_clock_set_back_leaves_no_count_behind(file: SendingFile) -> None:
 def test_recipients_are_counted_whoever_they_are(file: SendingFile) -> None:
     limits = SendingLimits(recipients=4)
 
-    assert file.count(ALICE, people("a", "b"), limits, START) is None
-    assert file.count(ALICE, people("a", "a"), limits, START) is None
-    assert file.count(ALICE, people("a"), limits, START) is not None
+    assert file.count(ALICE, people("a", "b"), SIZE, limits, START) is None
+    assert file.count(ALICE, people("a", "a"), SIZE, limits, START) is None
+    assert file.count(ALICE, people("a"), SIZE, limits, START) is not None
 
 
 def test_only_who_was_never_written_to_is_new(file: SendingFile) -> None:
     for day in range(5):
-        assert file.count(ALICE, people("a", "b", "c"), NEW, START + day * DAY) is None
+        assert file.count(ALICE, people("a", "b", "c"), SIZE, NEW, START + day * DAY) is None
 
-    assert file.count(ALICE, people("A", "B", "d", "d"), NEW, START + 5 * DAY) is None
-    hold = file.count(ALICE, people("e", "f", "g", "h"), NEW, START + 6 * DAY)
+    assert file.count(ALICE, people("A", "B", "d", "d"), SIZE, NEW, START + 5 * DAY) is None
+    hold = file.count(ALICE, people("e", "f", "g", "h"), SIZE, NEW, START + 6 * DAY)
     assert hold is not None
     assert hold.reason == (
         "4 new recipients within an hour, submission.new_recipients_per_hour is 3"
@@ -100,40 +101,56 @@ def test_only_who_was_never_written_to_is_new(file: SendingFile) -> None:
 
 
 def test_who_one_account_knows_is_new_to_another(file: SendingFile) -> None:
-    file.count(ALICE, people("a", "b", "c"), NEW, START)
+    file.count(ALICE, people("a", "b", "c"), SIZE, NEW, START)
 
-    assert file.count(CAROL, people("a", "b", "c", "d"), NEW, START) is not None
+    assert file.count(CAROL, people("a", "b", "c", "d"), SIZE, NEW, START) is not None
 
 
 def test_after_a_release_the_recipients_of_the_held_message_are_known(file: SendingFile) -> None:
     list_ = people("a", "b", "c", "d", "e")
-    assert file.count(ALICE, list_, NEW, START) is not None
+    assert file.count(ALICE, list_, SIZE, NEW, START) is not None
     file.release(ALICE)
 
-    assert file.count(ALICE, list_, NEW, START) is None
+    assert file.count(ALICE, list_, SIZE, NEW, START) is None
 
 
 def test_what_a_held_account_sends_is_not_remembered(file: SendingFile) -> None:
-    file.count(ALICE, people("a", "b", "c", "d"), NEW, START)
-    file.count(ALICE, people("e", "f", "g", "h"), NEW, START)
+    file.count(ALICE, people("a", "b", "c", "d"), SIZE, NEW, START)
+    file.count(ALICE, people("e", "f", "g", "h"), SIZE, NEW, START)
     file.release(ALICE)
 
-    assert file.count(ALICE, people("e", "f", "g", "h"), NEW, START) is not None
+    assert file.count(ALICE, people("e", "f", "g", "h"), SIZE, NEW, START) is not None
 
 
 def test_over_the_bound_who_was_not_written_to_for_longest_is_forgotten(file: SendingFile) -> None:
     limits = SendingLimits(new_recipients=1, known=3)
     for day, name in enumerate("abc"):
-        assert file.count(ALICE, people(name), limits, START + day * DAY) is None
-    assert file.count(ALICE, people("a"), limits, START + 3 * DAY) is None
-    assert file.count(ALICE, people("d"), limits, START + 4 * DAY) is None  # b goes
+        assert file.count(ALICE, people(name), SIZE, limits, START + day * DAY) is None
+    assert file.count(ALICE, people("a"), SIZE, limits, START + 3 * DAY) is None
+    assert file.count(ALICE, people("d"), SIZE, limits, START + 4 * DAY) is None  # b goes
 
-    assert file.count(ALICE, people("a", "c", "d"), limits, START + 5 * DAY) is None
-    assert file.count(ALICE, people("b"), limits, START + 6 * DAY) is None
+    assert file.count(ALICE, people("a", "c", "d"), SIZE, limits, START + 5 * DAY) is None
+    assert file.count(ALICE, people("b"), SIZE, limits, START + 6 * DAY) is None
     later = START + 6 * DAY
     assert (
-        file.count(ALICE, people("e"), limits, later) is not None
+        file.count(ALICE, people("e"), SIZE, limits, later) is not None
     )  # b was new, so e is the second
+
+
+def test_of_a_held_account_no_more_is_kept_than_fits(file: SendingFile) -> None:
+    limits = SendingLimits(recipients=1, kept=100_000)
+
+    def full(size: int) -> bool:
+        hold = file.count(ALICE, people("a", "b"), size, limits, START)
+        assert hold is not None
+        return hold.full(limits)
+
+    assert [full(60_000), full(60_000), full(30_000), full(1), full(1), full(1)] == [
+        *[False, True, False, False, False, True]
+    ]
+    assert file.holds()[0].kept == 90_000 + 2 * LEAST
+    file.release(ALICE)
+    assert not full(60_000)
 
 
 def test_a_release_begins_the_hour_anew(file: SendingFile) -> None:
@@ -166,19 +183,19 @@ def test_a_restart_forgets_nothing(path: Path, end: Callable[[SendingFile], None
     file = SendingFile(path, START)
     send(file, 6)
     send(file, 4, account=CAROL)
-    file.count("x", people("a", "b", "c"), NEW, START)
+    file.count("x", people("a", "b", "c"), SIZE, NEW, START)
     end(file)
 
     with closing(SendingFile(path, START + MINUTE)) as new:
         assert [hold.account for hold in new.holds()] == [ALICE]
         assert send(new, 2, at=START + MINUTE, account=CAROL) == [False, True]
-        assert new.count("x", people("a", "b", "c"), NEW, START + HOUR) is None
+        assert new.count("x", people("a", "b", "c"), SIZE, NEW, START + HOUR) is None
     file.close()
 
 
 def test_what_is_old_is_forgotten_at_a_start(path: Path) -> None:
     file = SendingFile(path, START)
-    file.count(ALICE, people("a", "b", "c"), NEW, START)
+    file.count(ALICE, people("a", "b", "c"), SIZE, NEW, START)
 
     file.close()
 
@@ -195,7 +212,7 @@ def test_the_file_is_bounded_and_tells_nobody_who_wrote_to_whom(
     limits = SendingLimits(known=50)
     for number in range(400):
         names = people(f"u{number}", f"v{number}")
-        file.count(ALICE, names, limits, START + number * MINUTE)
+        file.count(ALICE, names, SIZE, limits, START + number * MINUTE)
 
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT count(*) FROM known").fetchone() == (50,)

@@ -118,6 +118,7 @@ def _limits(submission: Submission) -> SendingLimits:
         recipients=submission.recipients_per_hour,
         new_recipients=submission.new_recipients_per_hour,
         known=submission.known_recipients,
+        kept=submission.held_size,
     )
 
 

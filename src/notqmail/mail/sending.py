@@ -5,17 +5,21 @@ a limit is kept, not refused and not sent: a person decides.
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+LEAST: Final = 4096  # octets that the smallest message takes of a disk
 
 
 @dataclass(frozen=True, slots=True)
 class SendingLimits:
     """What an account may send within an hour; 0 is no limit. `new_recipients` are those it has not written to
-    before, of whom `known` are remembered."""
+    before, of whom `known` are remembered. `kept` is how many octets are taken of it while it is held."""
 
     messages: int = 0
     recipients: int = 0
     new_recipients: int = 0
     known: int = 10_000
+    kept: int = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,23 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An account whose mail is held: since when (wall-clock seconds), why, and whether the postmaster knows."""
+    """An account whose mail is held: since when (wall-clock seconds), why, whether the postmaster knows, and how many
+    octets of it are kept, by `charge`."""
 
     account: str
     since: float
     reason: str
     told: bool = False
+    kept: int = 0
+
+    def full(self, limits: SendingLimits) -> bool:
+        """Say whether no more of it is to be kept: whoever has the password must not fill the disk."""
+        return self.kept > limits.kept
+
+
+def charge(size: int) -> int:
+    """Give what a message of `size` octets takes of a disk, about."""
+    return max(size, LEAST)
 
 
 def excess(sent: Sent, limits: SendingLimits) -> str:

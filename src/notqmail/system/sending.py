@@ -31,10 +31,10 @@ class SqliteSending:
         self.on_hold: Callable[[], None] | None = None
 
     async def count(
-        self, account: str, recipients: Sequence[Address], limits: SendingLimits
+        self, account: str, recipients: Sequence[Address], size: int, limits: SendingLimits
     ) -> Hold | None:
         now = self._clock.now()
-        hold = await self._run(lambda file: file.count(account, recipients, limits, now))
+        hold = await self._run(lambda file: file.count(account, recipients, size, limits, now))
         if hold is not None and not hold.told and self.on_hold is not None:
             self.on_hold()
         return hold

@@ -2,7 +2,7 @@
 
     sent(account, minute, …)          counts by the minute, those of the last hour
     known(account, recipient, day)    whom an account has written to, as hashes, and when last
-    held(account, since, reason, told)
+    held(account, since, reason, …)   whether the postmaster knows, and how much is kept
 
 A hold is on disk before the message that caused it is; a count may be lost with the power, by some seconds.
 """
@@ -12,11 +12,12 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from notqmail.mail.address import Address
-from notqmail.mail.sending import Hold, SendingLimits, Sent, excess
+from notqmail.mail.sending import Hold, SendingLimits, Sent, charge, excess
 
 VERSION: Final = 1
 WINDOW: Final = 60  # minutes
@@ -33,7 +34,7 @@ _SCHEMA = (
     """CREATE TABLE known (account TEXT, recipient BLOB, day INTEGER NOT NULL,
         PRIMARY KEY (account, recipient)) WITHOUT ROWID""",
     """CREATE TABLE held (account TEXT PRIMARY KEY, since REAL NOT NULL, reason TEXT NOT NULL,
-        told INTEGER NOT NULL) WITHOUT ROWID""",
+        told INTEGER NOT NULL, kept INTEGER NOT NULL) WITHOUT ROWID""",
     f"PRAGMA user_version = {VERSION}",
 )
 
@@ -67,21 +68,34 @@ class SendingFile:
         self._db.close()
 
     def count(
-        self, account: str, recipients: Sequence[Address], limits: SendingLimits, now: float
+        self,
+        account: str,
+        recipients: Sequence[Address],
+        size: int,
+        limits: SendingLimits,
+        now: float,
     ) -> Hold | None:
         """Count a message; give the hold that the account is under, with this message or before it. What a held
-        account sends is not counted."""
+        account sends is not counted but kept, until the hold is full."""
         with self._transaction():
             if hold := self._held(account):
+                hold = replace(hold, kept=hold.kept + charge(size))
+                if not hold.full(limits):
+                    self._db.execute(
+                        "UPDATE held SET kept = ? WHERE account = ?", (hold.kept, account)
+                    )
                 return hold
             new = self._remember(account, {_digest(each) for each in recipients}, limits.known, now)
             reason = excess(self._add(account, Sent(1, len(recipients), new), now), limits)
             if not reason:
                 return None
-            self._db.execute("INSERT INTO held VALUES (?, ?, ?, 0)", (account, now, reason))
+            kept = charge(size)
+            self._db.execute(
+                "INSERT INTO held VALUES (?, ?, ?, 0, ?)", (account, now, reason, kept)
+            )
         with contextlib.suppress(sqlite3.Error):  # it is in the file, and now on the disk
             self._db.execute("PRAGMA wal_checkpoint").fetchall()
-        return Hold(account, now, reason)
+        return Hold(account, now, reason, kept=kept)
 
     def holds(self) -> Sequence[Hold]:
         """Give all accounts that are held, the longest first."""
@@ -152,9 +166,9 @@ class SendingFile:
         return self._db
 
 
-def _hold(row: tuple[str, float, str, int]) -> Hold:
-    account, since, reason, told = row
-    return Hold(account, since, reason, bool(told))
+def _hold(row: tuple[str, float, str, int, int]) -> Hold:
+    account, since, reason, told, kept = row
+    return Hold(account, since, reason, bool(told), kept)
 
 
 def _digest(address: Address) -> bytes:
