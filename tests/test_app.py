@@ -19,7 +19,9 @@ from notqmail.config import load
 from notqmail.mail.address import Address
 from notqmail.mail.envelope import Envelope, Recipient
 from notqmail.mail.errors import ConfigError
+from notqmail.mail.sending import SendingLimits
 from notqmail.system.addresses import is_ours
+from notqmail.system.control import call
 from notqmail.system.descriptors import open_files
 from notqmail.system.submission import LocalUser
 
@@ -250,6 +252,33 @@ def test_we_are_at_our_own_addresses_when_the_port_is_ours(home: Path):
     assert test("127.0.0.1")
     assert not test("192.0.2.1")
     assert not test("mx.example.net")  # a name is no address
+
+
+async def test_the_postmaster_is_told_of_a_held_account_and_can_release_it(home: Path):
+    async with serving(home) as (server, _):
+        bob = Address("bob", "example.net")
+        await server.sending.count("carol", [bob, bob], 100, SendingLimits(recipients=1))
+        [notice] = await mailbox(home, "alice", 1)
+        path = home / "data/control.sock"
+
+        [held] = await asyncio.to_thread(call, path, "account_holds", {})
+        done = await asyncio.to_thread(call, path, "account_release", {"account": "carol"})
+
+    assert b"\n    notqmail user release carol\n" in notice
+    assert (held["account"], held["messages"]) == ("carol", 0)
+    assert done == {"messages": 0, "recipients": 0}
+
+
+async def test_a_hold_outlives_the_server_and_is_told_of_once(home: Path):
+    async with serving(home) as (server, _):
+        bob = Address("bob", "example.net")
+        await server.sending.count("carol", [bob, bob], 100, SendingLimits(recipients=1))
+        await mailbox(home, "alice", 1)
+    async with serving(home) as (server, port):
+        await send(port, ["alice@example.org"], b"Subject: second\r\n\r\n")
+        await mailbox(home, "alice", 2)
+
+        assert [hold.account for hold in await server.sending.holds()] == ["carol"]
 
 
 CALLBACK = 0.1  # seconds of CPU that one callback may take

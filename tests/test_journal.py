@@ -109,6 +109,18 @@ def test_who_is_known_is_recorded() -> None:
 
     assert (record["login"], record["user"], record["tls"]) == ("alice", "alice", str(TLS))
     assert record["label"] == "phone"
+    main = transaction(within=session(login=Login("alice")))
+    assert "label" not in transaction_record(main, EPOCH, "")
+
+
+def test_what_was_done_to_an_accepted_message_is_recorded() -> None:
+    record = transaction_record(
+        transaction(), EPOCH, "250 2.0.0 queued", removed=["bcc"], held="y" * 5000
+    )
+
+    assert record["removed"] == ["bcc"]
+    assert record["held"] == "y" * MAX_TEXT
+    assert not {"removed", "held"} & set(transaction_record(transaction(), EPOCH, "250 ok"))
 
 
 def test_a_local_injection_has_no_address() -> None:

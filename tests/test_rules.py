@@ -19,6 +19,7 @@ from notqmail.policy.verdict import Defer, Reject
 from tests.support.clock import FakeClock
 from tests.support.directory import MemoryDirectory
 from tests.support.policy import PEER, TLS, settled
+from tests.support.sending import MemorySending
 
 ALICE = Address("alice", "example.org")
 LOGIN = Login("alice@example.org", ALICE)
@@ -141,3 +142,26 @@ def test_a_login_helps_nobody_on_the_mx_kind() -> None:
     assert str(send("mx", login=None)).startswith("550 5.7.1 relaying denied")
     sent = send("mx", login=None, tls=False, to=bob)
     assert b"Bcc: eve@example.net\r\n" in bytes(sent)  # type: ignore[arg-type]
+
+
+def test_an_account_over_its_limits_is_held() -> None:
+    directory = MemoryDirectory(["example.org"], ["alice@example.org"])
+    sending = MemorySending()
+    made = make_rules(
+        config(recipients_per_hour=1),
+        directory,
+        FakeClock(),
+        lambda: "REF",
+        lambda address: False,
+        sending=sending,
+    )
+
+    sent = [
+        asyncio.run(_send(made.pipelines[kind], kind, LETTER, LOGIN, ALICE, STRANGER, tls=True))
+        for kind in ("submission", "submissions")
+    ]
+
+    assert all(isinstance(each, bytes) for each in sent)
+    assert sending.held["alice@example.org"].reason == (
+        "2 recipients within an hour, submission.recipients_per_hour is 1"
+    )

@@ -115,10 +115,18 @@ class TransactionFacts(Protocol):
 
 
 def transaction_record(
-    txn: TransactionFacts, now: float, reply: str, *, size: int = 0, message_id: str = ""
+    txn: TransactionFacts,
+    now: float,
+    reply: str,
+    *,
+    size: int = 0,
+    message_id: str = "",
+    removed: Sequence[str] = (),
+    held: str = "",
 ) -> Record:
     """Record how a transaction ended. `reply` is the last word about it: a reply as text, or in words why there was
-    none. `size` in octets and `message_id` when the message has arrived."""
+    none. `size` in octets and `message_id` when the message has arrived; `removed` are the header fields that we took
+    out, `held` is why it was not to be delivered yet."""
     record: Record = {
         "kind": "transaction",
         "at": now,
@@ -137,6 +145,10 @@ def transaction_record(
         record["size"] = size
     if message_id:
         record["message_id"] = message_id[:MAX_TEXT]
+    if removed:
+        record["removed"] = list(removed)
+    if held:
+        record["held"] = held[:MAX_TEXT]
     if txn.decisions or txn.session.decisions:
         record["decisions"] = [_decision(d) for d in (*txn.session.decisions, *txn.decisions)]
     return record

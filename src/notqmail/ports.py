@@ -15,6 +15,7 @@ from notqmail.mail.hop import Hop
 from notqmail.mail.login import Attempt, Login, ScramAccount
 from notqmail.mail.message import Content
 from notqmail.mail.outcome import Outcome
+from notqmail.mail.sending import Hold, SendingLimits
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -183,6 +184,34 @@ class Directory(Protocol):
     def senders(self, account: str) -> Collection[tuple[str, str]]:
         """What an account may send as beside its own addresses: (local, domain), local "" for all of a domain."""
         ...
+
+
+class Sending(Protocol):
+    """What accounts have sent, and which of them are held. Every method but `close` raises SpoolError."""
+
+    on_hold: Callable[[], None] | None
+    """Told, on the event loop, of a hold that the postmaster does not know of yet."""
+
+    async def count(
+        self, account: str, recipients: Sequence[Address], size: int, limits: SendingLimits
+    ) -> Hold | None:
+        """Count a message of `size` octets; give the hold that the account is under, with this message or before it.
+        When that is `full` the message is not to be kept."""
+        ...
+
+    async def holds(self) -> Sequence[Hold]:
+        """All accounts that are held."""
+        ...
+
+    async def told(self, account: str) -> None:
+        """The postmaster knows of this hold."""
+        ...
+
+    async def release(self, account: str) -> bool:
+        """Hold an account no longer, and begin its hour anew; False when it was not held."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class Authenticator(Protocol):

@@ -141,6 +141,16 @@ def test_aliases_too_deep_are_named(config: Path) -> None:
     assert any("deep" in each["problem"] for each in found)
 
 
+def test_a_line_of_senders_that_cannot_be_read_is_an_error(config: Path) -> None:
+    senders = config.with_name("senders")
+    senders.write_text("# senders\nalice@example.org office@example.org\n")
+
+    finding = only(config)
+
+    assert (finding["level"], finding["file"]) == ("error", str(senders))
+    assert (finding["key"], finding["problem"]) == ("line 2", "not a line of senders")
+
+
 def test_nobody_for_postmaster_is_a_warning(config: Path) -> None:
     config.write_text(config.read_text().replace('postmaster = "', '#postmaster = "'))
 

@@ -82,6 +82,23 @@ def test_who_is_known_is_named() -> None:
     assert "injected by local user alice, session S1" in explain([local])
 
 
+def test_a_held_message_is_told_with_the_remedy() -> None:
+    held = {**records.accepted(), "login": "alice", "held": "3 messages within an hour"}
+
+    told = explain([held])
+
+    assert (
+        "    held in the queue, because the account alice has sent 3 messages within an hour\n"
+        "    to deliver it: notqmail user release alice\n"
+    ) in told
+
+
+def test_what_was_taken_out_of_the_header_is_told() -> None:
+    assert "    taken out of its header: bcc, return-path\n" in explain(
+        [{**records.accepted(), "removed": ["bcc", "return-path"]}]
+    )
+
+
 def test_inputs_are_shown() -> None:
     record = records.refused()
     record["decisions"][0]["inputs"] = {"received": 101, "limit": 100}

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import pytest
 
 from notqmail.mail.address import Address
-from notqmail.mail.entry import Entry, Routed
+from notqmail.mail.entry import Entry, QueueFilter, Routed
 from notqmail.mail.envelope import Envelope, Recipient
 from notqmail.mail.errors import SpoolError
 from notqmail.mail.header import header_end
 from notqmail.mail.hop import Hop
+from notqmail.mail.login import Login
 from notqmail.mail.message import Content, HeaderEdit, Mark, Message, Octets
 from notqmail.mail.reply import Reply
+from notqmail.mail.sending import Hold
 from notqmail.policy.header_text import HeaderText
 from notqmail.policy.transaction import Peer, Session, Transaction
 from notqmail.queue.intake import TURN, Intake, OnQueue, unedited
@@ -338,3 +340,48 @@ def test_a_message_routed_as_it_is_goes_where_an_edited_one_would() -> None:
     ]
     assert [hop.nexthop for hop in routed.hops] == ["example.net", "example.net", "example.com"]
     assert routed.born == EPOCH
+
+
+# -- logins -----------------------------------------------------------------------------------------------------
+
+
+def submitted(*evidence: object) -> Transaction:
+    txn = transaction()
+    txn.session.login = Login("alice@example.org", SENDER)
+    for each in evidence:
+        txn.evidence.add(each)
+    return txn
+
+
+async def test_message_of_a_login_is_queued_under_its_name() -> None:
+    routed = await Door().intake.prepare(message(), submitted())
+
+    assert (routed.login, routed.held) == ("alice@example.org", False)
+
+
+async def test_message_of_a_held_account_is_kept_and_written_down() -> None:
+    def edit(txn: Transaction | None, before: Message, id: str) -> Message:
+        return Message(before.envelope, before.content, (EDIT, HeaderEdit("remove", b"bcc")))
+
+    door = Door(edit)
+    hold = Hold("alice@example.org", EPOCH, "3 messages within an hour")
+
+    id = await door.intake.accept(door.draft(), message(), submitted(hold))
+
+    assert door.entries == []
+    assert [row.state for row in await door.store.find(QueueFilter(id=id))] == ["held"]
+    assert door.intake.held == 1
+    [record] = door.journal.records
+    assert (record["held"], record["removed"]) == ("3 messages within an hour", ["bcc"])
+
+
+async def test_what_is_on_its_way_in_now_is_waited_for_and_nothing_else() -> None:
+    door = Door()
+    await door.intake.wait_begun()
+    first = asyncio.create_task(door.intake.accept(door.draft(), message(), transaction()))
+    await asyncio.sleep(0)
+
+    await door.intake.wait_begun()
+
+    assert len(door.entries) == 1
+    await first

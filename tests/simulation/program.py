@@ -22,6 +22,7 @@ from tests.simulation.network import Host
 from tests.simulation.resolver import SimulatedResolver
 from tests.support.clock import FakeClock
 from tests.support.queue_world import MemoryJournal
+from tests.support.sending import MemorySending
 
 PATIENCE = 3600.0  # seconds that a stop may take
 
@@ -110,6 +111,9 @@ class SimulatedWorld:
 
     def journal(self, config: Config) -> SeenJournal:
         return self.seen
+
+    def sending(self, config: Config) -> MemorySending:
+        return MemorySending(self.clock)
 
     async def store(self, config: Config) -> WatchedStore:
         return await self.disk.store(config)

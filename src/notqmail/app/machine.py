@@ -35,6 +35,7 @@ from notqmail.system.inject import InjectServer
 from notqmail.system.journal import SqliteJournal
 from notqmail.system.kept_secret import SASL, kept_secret
 from notqmail.system.offload import ThreadPool
+from notqmail.system.sending import SqliteSending
 from notqmail.system.server_tls import ServerTls
 from notqmail.system.spawn_client import Powers, SpawnClient
 from notqmail.web.lag import watch_lag
@@ -68,7 +69,9 @@ class Machine:
             self._helper = SpawnClient.start(powers)
 
     def tls(self, config: Config) -> ServerTls | None:
-        if self._tls is None and config.tls.certificate:
+        if not config.tls.certificate:
+            self._tls = None
+        elif self._tls is None:
             self._tls = ServerTls(config, self.clock)
         return self._tls
 
@@ -89,6 +92,9 @@ class Machine:
 
     def journal(self, config: Config) -> SqliteJournal:
         return SqliteJournal(config.data / "journal.sqlite", config.journal, self.clock)
+
+    def sending(self, config: Config) -> SqliteSending:
+        return SqliteSending(config.data / "sending.sqlite", self.clock)
 
     async def store(self, config: Config) -> SqliteStore:
         return await SqliteStore.start(config.data, config.queue, self.clock)
@@ -131,7 +137,13 @@ async def _open_local(server: Server, later: Later, further: Mapping[str, Operat
     await keeper.start()
     later(keeper.stop)
     bans = BanOperations(server.guard)
-    table = {**server.operations.table, **bans.table, **further, "reload": reload}
+    table = {
+        **server.operations.table,
+        **server.holds.table,
+        **bans.table,
+        **further,
+        "reload": reload,
+    }
     control = ControlServer(config.data / "control.sock", table, config.local)
     await control.start()
     later(control.stop, 1.0)
@@ -157,6 +169,12 @@ async def _open_web(server: Server, later: Later) -> None:
     )
     metrics.watch(
         "notqmail_bans", "Networks that may not log in.", lambda: len(server.guard.bans())
+    )
+    metrics.watch(
+        "notqmail_held_total",
+        "Messages taken and held, because their account has sent too much.",
+        lambda: server.intake.held,
+        total=True,
     )
     metrics.watch("notqmail_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
     metrics.watch(

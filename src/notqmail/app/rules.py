@@ -9,6 +9,8 @@ from notqmail.mail.envelope import Recipient
 from notqmail.mail.idn import canonical_domain
 from notqmail.mail.message import Message
 from notqmail.mail.received import injected_field, received_field
+from notqmail.mail.sending import SendingLimits
+from notqmail.policy.account_limits import AccountLimits
 from notqmail.policy.complete_header import CompleteHeader
 from notqmail.policy.early_talker import EarlyTalker
 from notqmail.policy.exempt import Exemptions
@@ -24,7 +26,7 @@ from notqmail.policy.sender_owned import SenderOwned
 from notqmail.policy.trace import Trace
 from notqmail.policy.transaction import Transaction
 from notqmail.policy.well_formed import WellFormed
-from notqmail.ports import Clock, Directory
+from notqmail.ports import Clock, Directory, Sending
 from notqmail.queue.ownership import Ownership
 from notqmail.queue.route import Router
 from notqmail.queue.submit import LISTENER as LOCAL
@@ -48,8 +50,11 @@ def make_rules(
     clock: Clock,
     reference: Callable[[], str],
     is_ours: IsOurs,
+    *,
+    sending: Sending | None = None,
 ) -> Rules:
-    """Put the stages of each listener in order; `reference` names refusals."""
+    """Put the stages of each listener in order; `reference` names refusals, `sending` counts what accounts send (None:
+    no mail is to come through these)."""
     router = Router(directory, config, is_ours)
     guard, spared = RelayGuard(router.is_local), Exemptions(router.is_local)
     hostname = canonical_domain(config.hostname)
@@ -92,6 +97,7 @@ def make_rules(
                 Recipients(router.judge),
                 CompleteHeader(hostname),
                 Loops(listen.limits.hops, router.is_local),
+                *([] if sending is None else [AccountLimits(sending, _limits(config.submission))]),
                 trace,
             ],
             listen.limits.stage_timeout,
@@ -106,6 +112,16 @@ def make_rules(
     )
     return Rules(
         config, directory, router, {LOCAL: local, **{each.name: of(each) for each in config.listen}}
+    )
+
+
+def _limits(submission: Submission) -> SendingLimits:
+    return SendingLimits(
+        messages=submission.messages_per_hour,
+        recipients=submission.recipients_per_hour,
+        new_recipients=submission.new_recipients_per_hour,
+        known=submission.known_recipients,
+        kept=submission.held_size,
     )
 
 

@@ -18,6 +18,7 @@ from notqmail.config import Config, Limits, Listen, load
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry
 from notqmail.mail.envelope import Envelope, Recipient
+from notqmail.mail.errors import ConfigError
 from notqmail.mail.header import HeaderEdit
 from notqmail.mail.hop import Hop
 from notqmail.mail.idn import canonical_domain
@@ -31,6 +32,8 @@ from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Transaction
 from notqmail.ports import Transport
 from notqmail.queue.bounce import Reporter
+from notqmail.queue.hold_notices import HoldNotices
+from notqmail.queue.holds import Holds
 from notqmail.queue.intake import Intake
 from notqmail.queue.manager import Manager
 from notqmail.queue.operations import Operations
@@ -89,6 +92,7 @@ class Server:
         self.guard = LoginGuard(config.auth.ban, self.clock)
         self.tls = world.tls(config)
         self.gatekeeper: Gatekeeper | None = None
+        self.sending = world.sending(config)
         self.rules = self._make_rules(config)
         self.journal = world.journal(config)
         self.ready = False
@@ -99,7 +103,12 @@ class Server:
     def _make_rules(self, config: Config) -> Rules:
         world = self.world
         return make_rules(
-            config, world.directory(config), self.clock, self.references, world.is_ours
+            config,
+            world.directory(config),
+            self.clock,
+            self.references,
+            world.is_ours,
+            sending=self.sending,
         )
 
     # Rules come through here, so that a reload replaces them everywhere at once.
@@ -140,16 +149,18 @@ class Server:
         self.store = await self.world.store(config)
         later(self.store.close)
         later(self.journal.close)
-        self.transports = await self.world.transports(config, later)
-        self._make_queue(config, self.transports)
+        later(self.sending.close)
+        transports = await self.world.transports(config, later)
+        self._make_queue(config, transports)
         self.operations = Operations(
             self.store, self.journal, self, self.clock, manager=self.manager
         )
+        self._make_holds(config)
         self.submission = Submission(
             self.store, self.intake, self.clock, lambda: self.rules.pipelines[LOCAL]
         )
-        if self.tls is not None:
-            later(cancelled, asyncio.create_task(self.tls.watch(), name="certificates"))
+        self._watch_tls()
+        later(lambda: cancelled(self._watched))
         self.gatekeeper = await self.world.gatekeeper(
             config, self.guard, lambda: self.rules.directory, later
         )
@@ -184,6 +195,23 @@ class Server:
         self.intake.on_entries = manager.take
         running = asyncio.create_task(manager.run(), name="manager")
         self._undo.push_async_callback(self._stop_manager, manager, running)
+
+    def _make_holds(self, config: Config) -> None:
+        """Accounts that send too much, and who is told of them."""
+        self.holds = Holds(self.sending, self.store, self.operations, self.intake.wait_begun)
+        notices = HoldNotices(
+            self.sending,
+            self.holds,
+            self.store,
+            self.intake,
+            clock=self.clock,
+            journal=self.journal,
+            hostname=canonical_domain(config.hostname),
+            postmaster=lambda: self.rules.router.postmaster,
+        )
+        self.sending.on_hold = notices.nudge
+        running = asyncio.create_task(notices.run(), name="hold notices")
+        self._undo.push_async_callback(_cancel, running)
 
     async def _stop_manager(self, manager: Manager, running: "asyncio.Task[None]") -> None:
         await self.intake.wait_accepted()
@@ -259,13 +287,12 @@ class Server:
         if len(kept) != len(config.listen) or len(kept) != len(old.listen):
             restart.append("listen")
         rules = await asyncio.to_thread(self._make_rules, config)
-        if self.tls is None:
-            self.tls = await asyncio.to_thread(self.world.tls, config)
-        elif config.tls.certificate:
-            await asyncio.to_thread(self.tls.adopt, config)
-        else:
-            restart.append("tls")
         await self.world.adopt(config)
+        try:
+            await self._adopt_tls(config)
+        except ConfigError:
+            await self.world.adopt(old)
+            raise
         # a listener that is gone from the file serves by its old pipeline until the restart
         self.rules = Rules(
             config, rules.directory, rules.router, {**self.rules.pipelines, **rules.pipelines}
@@ -277,6 +304,19 @@ class Server:
         for key in restart:
             _log.warning("this change needs a restart key=%s", key)
         return restart
+
+    async def _adopt_tls(self, config: Config) -> None:
+        """Take over certificates, the first ones too; without any TLS is no longer offered to new sessions."""
+        if self.tls is None or not config.tls.certificate:
+            self._watched.cancel()
+            self.tls = await asyncio.to_thread(self.world.tls, config)
+            self._watch_tls()
+        else:
+            await asyncio.to_thread(self.tls.adopt, config)
+
+    def _watch_tls(self) -> None:
+        watching = self.tls.watch() if self.tls is not None else asyncio.sleep(0)
+        self._watched = asyncio.create_task(watching, name="certificates")
 
     async def stop(self) -> None:
         """Stop everything in the opposite order: ports, doors, manager, transports, store."""
@@ -292,3 +332,9 @@ class Server:
             listener.abort()
         if self.manager is not None:
             self._hurried = asyncio.create_task(self.manager.stop(0.0))
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -86,7 +86,7 @@ def serve(path: Path) -> int:
     machine.prepare(config)
     if who is not None:
         privileges.hand_over(config.data, who)
-        for accounts in (config.users, config.aliases):
+        for accounts in (config.users, config.aliases, config.submission.senders):
             privileges.let_read(Path(accounts), who)
         privileges.become(who)
         privileges.check_python(who)

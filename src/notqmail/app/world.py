@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from notqmail.app.doors import Gatekeeper
 from notqmail.config import Config
 from notqmail.policy.login_guard import LoginGuard
-from notqmail.ports import Clock, Directory, Journal, Random, Store, Transport
+from notqmail.ports import Clock, Directory, Journal, Random, Sending, Store, Transport
 from notqmail.smtpd.channel import ServerTls
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ class World(Protocol):
         Raises ConfigError."""
 
     def journal(self, config: Config) -> WatchedJournal: ...
+
+    def sending(self, config: Config) -> Sending:
+        """What accounts have sent, remembered from the last run."""
 
     async def store(self, config: Config) -> WatchedStore:
         """Open the queue. Raises ConfigError when another server uses it, and SpoolError."""

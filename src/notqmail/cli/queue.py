@@ -42,6 +42,7 @@ class Span(click.ParamType[float]):
 def filters(function: F) -> F:
     """Add the options that say which recipients are meant."""
     for option in (
+        click.option("--held", is_flag=True, help="Only what is held."),
         click.option("--login", metavar="ACCOUNT", help="The account that sent it."),
         click.option(
             "--older", metavar="SPAN", type=Span(), help='Accepted so long ago: "4h", "7d".'
@@ -61,17 +62,25 @@ def filter_of(
     to: str | None,
     domain: str | None,
     older: float | None,
+    *,
     login: str | None = None,
+    held: bool = False,
 ) -> Filter:
     """Give what the options said as the fields of QueueFilter."""
     sender = "" if sender == "<>" else sender
-    given = {"sender": sender, "recipient": to, "domain": domain, "older": older, "login": login}
+    given = {
+        "sender": sender,
+        "recipient": to,
+        "domain": domain,
+        "older": older,
+        "login": login,
+        "held": held or None,
+    }
     return {name: value for name, value in given.items() if value is not None}
 
 
 @command(group=queue, name="list", example="notqmail queue list --domain example.net", records=True)
 @filters
-@click.option("--held", is_flag=True, help="Only what is held.")
 @click.option(
     "--limit",
     metavar="N",
@@ -80,9 +89,9 @@ def filter_of(
     show_default=True,
     help="Recipients at most.",
 )
-def list_(config: Path, as_json: bool, held: bool, limit: int, **given: Any) -> None:
+def list_(config: Path, as_json: bool, limit: int, **given: Any) -> None:
     """List what waits, oldest first: one line for each recipient."""
-    which = filter_of(**given) | ({"held": True} if held else {})
+    which = filter_of(**given)
     rows: Sequence[Row] = server.ask(load(config), "queue_list", {**which, "limit": limit})
     if as_json:
         table.show_json(rows)

@@ -2,27 +2,21 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from notqmail.cli.command import RefusedError
 from notqmail.config import Config
-from notqmail.queue.operations import OperationError
+from notqmail.queue.operations import Operation, OperationError
 from notqmail.system.control import AnsweredNoError, ServerDownError, call, stream
 
 Arguments = Mapping[str, Any]
 
 
-class Operated(Protocol):
-    """What has operations by name."""
-
-    @property
-    def table(self) -> Mapping[str, Callable[[Arguments], Awaitable[Any]]]: ...
-
-
-Opened = AbstractAsyncContextManager[Operated]
+Opened = AbstractAsyncContextManager[Mapping[str, Operation]]
+"""Operations by name."""
 
 
 def ask(
@@ -72,8 +66,8 @@ async def _perform(
     args: Arguments,
     write: Callable[[bytes], object] | None,
 ) -> Any:
-    async with opened as operations:
-        result = await operations.table[op](args)
+    async with opened as table:
+        result = await table[op](args)
         if write is None:
             return result
         async for chunk in result:

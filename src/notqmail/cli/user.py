@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from notqmail.cli import passwords, table
+from notqmail.cli import passwords, server, table
 from notqmail.cli.addressing import ADDRESS, require_domains
 from notqmail.cli.app_password import app_password
 from notqmail.cli.command import command
@@ -92,3 +92,44 @@ def list_(config: Path, as_json: bool) -> None:
         return
     rows = [(each.address.display(), "set" if each.argon2 else "none") for each in accounts]
     table.show(("ADDRESS", "PASSWORD"), rows)
+
+
+@command(group=user, name="held", example="notqmail user held", records=True)
+def held(config: Path, as_json: bool) -> None:
+    """List the accounts whose mail is held because they sent too much.
+
+    What they send is accepted and kept in the queue until they are released.
+    """
+    rows = server.ask(load(config), "account_holds", {})
+    if as_json:
+        table.show_json(rows)
+        return
+    if not rows:
+        click.echo("no account is held")
+        return
+    cells = (
+        (
+            each["account"],
+            table.age(each["since"]),
+            each["messages"],
+            each["recipients"],
+            each["reason"],
+        )
+        for each in rows
+    )
+    table.show(
+        ("ACCOUNT", "FOR", "MESSAGES", "RECIPIENTS", "HAS SENT"),
+        list(cells),
+        right=("FOR", "MESSAGES", "RECIPIENTS"),
+    )
+
+
+@command(group=user, name="release", example="notqmail user release alice@example.org")
+@click.argument("account", metavar="ADDR")
+def release(config: Path, account: str) -> None:
+    """Let a held account go on: deliver what was kept of it, and count its hour anew.
+
+    Delete first what is not the owner's: notqmail queue delete --held --login ADDR
+    """
+    done = server.ask(load(config), "account_release", {"account": account})
+    click.echo(f"released {account}; messages on their way now: {done['messages']}")

@@ -182,3 +182,6 @@ class Submission(Section, frozen=True):
         int,
         Meta(ge=100, description="recipients remembered for one account; over it the oldest goes"),
     ] = 10_000
+    held_size: Annotated[
+        Size, Meta(description="octets of mail kept of an account that is held; over it: 452 4.7.0")
+    ] = Size(1 << 30)

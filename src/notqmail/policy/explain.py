@@ -4,6 +4,7 @@ Records that tell of one message stand together, in the order in which things ha
 first. Nothing is shown that could move a terminal's cursor.
 """
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -37,6 +38,12 @@ def _transaction(record: Record) -> Iterator[str]:
     yield f"message {record['id']}{ref} {_RESULTS.get(record['result'], record['result'])}: {record['reply']}"
     yield f"from {_sender(record)} to {_list(record['to']) or 'nobody yet'}{_about(record)}"
     yield _origin_of(record)
+    if "removed" in record:
+        yield f"taken out of its header: {_list(record['removed'])}"
+    if "held" in record:
+        account = record.get("login", "")
+        yield f"held in the queue, because the account {account} has sent {record['held']}"
+        yield f"to deliver it: notqmail user release {shlex.quote(account)}"
     for decision in record.get("decisions", ()):
         yield _decision(decision)
 

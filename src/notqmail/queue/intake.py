@@ -19,6 +19,7 @@ from notqmail.mail.envelope import Recipient
 from notqmail.mail.hop import Hop
 from notqmail.mail.message import Mark, Message
 from notqmail.mail.reply import Reply
+from notqmail.mail.sending import Hold
 from notqmail.policy.header_text import message_id
 from notqmail.policy.transaction import Transaction
 from notqmail.ports import Clock, Draft, Journal, Random
@@ -73,6 +74,7 @@ class Intake:
         self.on_entries = on_entries
         self._journal = journal
         self._accepting: set[asyncio.Task[str]] = set()
+        self.held = 0  # messages taken to be held, since the start
 
     def new_id(self) -> str:
         """Make a queue id."""
@@ -84,7 +86,14 @@ class Intake:
         edited = self._on_queue(txn, message, id)
         if inspect.isawaitable(edited):
             edited = await edited
-        return await self._route(edited, id, NOBODY if txn is None else txn.dropped)
+        if txn is None:
+            return await self._route(edited, id, NOBODY)
+        routed = await self._route(edited, id, txn.dropped)
+        login = txn.session.login
+        if login is None:
+            return routed
+        held = txn.evidence.get(Hold) is not None
+        return replace(routed, login=login.account, held=held)
 
     def route(self, message: Message, id: str) -> Routed:
         """Route a message as it is."""
@@ -132,6 +141,11 @@ class Intake:
         while self._accepting:
             await asyncio.wait(self._accepting)
 
+    async def wait_begun(self) -> None:
+        """Wait until what is on its way in now is in; what comes meanwhile is not waited for."""
+        if self._accepting:
+            await asyncio.wait(set(self._accepting))
+
     async def _accept(self, draft: Draft, message: Message, txn: Transaction | None) -> str:
         try:
             routed = await self.prepare(message, txn)
@@ -142,6 +156,7 @@ class Intake:
         entries = await draft.commit(routed)
         if self._committed is not None:
             self._committed(self._clock.monotonic() - began)
+        self.held += routed.held
         if txn is not None and self._journal is not None:
             self._journal.write(self._record(routed, txn))
         if self.on_entries is not None:
@@ -149,12 +164,15 @@ class Intake:
         return routed.id
 
     def _record(self, routed: Routed, txn: Transaction) -> Mapping[str, Any]:
+        hold = txn.evidence.get(Hold)
         return transaction_record(
             txn,
             self._clock.now(),
             f"250 2.0.0 queued as {routed.id}",
             size=routed.message.content.size,
             message_id=message_id(txn),
+            removed=[e.field.decode() for e in routed.message.edits if e.kind == "remove"],
+            held="" if hold is None else hold.reason,
         )
 
     def _accepted(self, work: asyncio.Task[str]) -> None:

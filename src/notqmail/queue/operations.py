@@ -81,22 +81,24 @@ class Operations:
 
     async def queue_show(self, args: Arguments) -> dict[str, Any]:
         """Give all that is known of the message `id`: envelope, recipients, header edits."""
-        id = _text(args, "id")
+        id = text(args, "id")
         routed = await self._open(id)
         rows = await self._store.find(QueueFilter(id=id), MAX_ROWS)
         return {**_envelope(routed), "recipients": _recipients(routed, rows)}
 
     async def queue_cat(self, args: Arguments) -> AsyncIterator[bytes]:
         """Give the message `id` as it will be delivered, in pieces."""
-        return _pieces(await self._open(_text(args, "id")))
+        return _pieces(await self._open(text(args, "id")))
 
     async def queue_counts(self, args: Arguments) -> dict[str, int]:
         """Give how many recipients are in each state."""
         _filter(args)
         return dict(await self._store.counts())
 
-    async def edit(self, action: Action, args: Arguments) -> dict[str, Any]:
-        """Hold, release, retry or delete what matches. `done` are the rows it was done to, `busy` those that are
+    async def edit(
+        self, action: Action, args: Arguments, by: str = "command line"
+    ) -> dict[str, Any]:
+        """Hold, release, retry or delete what matches, as `by` wants it. `done` are the rows it was done to, `busy` those that are
         being delivered at this moment and were left alone."""
         which, rest = _filter(args, "all")
         if which == QueueFilter() and rest.get("all") is not True:
@@ -109,17 +111,17 @@ class Operations:
         busy = [row for row in rows if row.state == "active"]
         if done:
             ids = list(dict.fromkeys(row.id for row in done))
-            self._journal.write(operation_record(self._clock.now(), action, "command line", ids))
+            self._journal.write(operation_record(self._clock.now(), action, by, ids))
         return {"done": _rows(done), "busy": _rows(busy)}
 
     async def why(self, args: Arguments) -> list[Mapping[str, Any]]:
         """Give the journal's records of `ref`: a queue id, a reference, a Message-ID, an address, an IP address."""
         limit = _number(args.get("limit", 50), "limit")
-        return list(await self._journal.find(_text(args, "ref"), limit))
+        return list(await self._journal.find(text(args, "ref"), limit))
 
     async def resolve(self, args: Arguments) -> dict[str, Any]:
         """Give where mail for `address` goes, as a tree."""
-        return self._router.resolve(Address.parse(_text(args, "address"))).plain()
+        return self._router.resolve(Address.parse(text(args, "address"))).plain()
 
     def _action(self, action: Action) -> Operation:
         async def act(args: Arguments) -> dict[str, Any]:
@@ -161,7 +163,8 @@ def _filter(args: Arguments, *others: str) -> tuple[QueueFilter, Arguments]:
     return which, {name: args[name] for name in others if name in args}
 
 
-def _text(args: Arguments, name: str) -> str:
+def text(args: Arguments, name: str) -> str:
+    """Give an argument that must be there; raise OperationError."""
     value = args.get(name)
     if not isinstance(value, str) or not value:
         raise OperationError(f"the argument {name!r} is missing")
