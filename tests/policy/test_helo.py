@@ -6,6 +6,8 @@ from notqmail.policy.helo import HeloName, HeloSyntax
 from notqmail.policy.verdict import ACCEPT, Reject
 from tests.support.policy import session
 
+LONGEST = ".".join(["x" * 63] * 4)  # 255 octets
+
 
 @pytest.mark.parametrize(
     "name",
@@ -19,6 +21,7 @@ from tests.support.policy import session
         "[IPv6:2001:db8::1]",
         "[999.1.1.1]",
         "bücher.example",
+        LONGEST,
     ],
 )
 def test_what_is_like_a_name_passes(name: str) -> None:
@@ -39,6 +42,7 @@ IMPOSSIBLE = [
     "a/b",
     "x" * 64,
     "a." * 200,
+    f"{LONGEST}.",
 ]
 
 
