@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
+from notqmail.config import Queue, Seconds
 from notqmail.mail.entry import Entry, Routed
 from notqmail.mail.errors import SpoolError
 from notqmail.mail.hop import Hop
@@ -184,3 +185,15 @@ async def test_a_failure_that_is_put_off_is_told_as_our_own_trouble() -> None:
     attempt = world.journal.records[-1]
     assert attempt["outcomes"][0]["reply"].startswith("451 4.3.0")
     assert "mta" not in attempt["outcomes"][0]
+
+
+@pytest.mark.parametrize("action", [Action.DELAYED, Action.FAILED])
+async def test_without_any_patience_nothing_is_lost_either_when_nobody_can_be_told(
+    action: Action,
+) -> None:
+    world = QueueWorld(Queue(lifetime=Seconds(0)))
+    of = await claimed(world)
+
+    await attempts(world, Silent).record(of, [_outcome(of, action)], 0.0)
+
+    assert [row.state for row in await world.rows()] == ["deferred"]
