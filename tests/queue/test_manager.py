@@ -2,7 +2,7 @@
 
 import asyncio
 import email
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from email.message import Message as Parsed
 from typing import Any
 
@@ -575,16 +575,15 @@ async def test_waiting_manager_looks_no_more_often_than_its_heartbeat() -> None:
         _count_claims(world, claims)
         await asyncio.sleep(DAY)
 
-        assert len(claims) <= DAY / HEARTBEAT + 10
+        assert 0 < len(claims) <= DAY / HEARTBEAT + 10
 
 
 def _count_claims(world: QueueWorld, claims: list[float]) -> None:
     claim: Callable[..., Any] = world.store.claim
 
-    async def counted(now: float, limit: int, skip: Sequence[str] = ()) -> Sequence[Entry]:
+    async def counted(now: float, *args: Any) -> Any:
         claims.append(now)
-        found: Sequence[Entry] = await claim(now, limit, skip)
-        return found
+        return await claim(now, *args)
 
     world.store.claim = counted  # type: ignore[method-assign]
 
