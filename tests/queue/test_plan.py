@@ -574,3 +574,14 @@ def test_a_lane_at_its_limit_is_not_offered() -> None:
     fill(bounds, "local:a@example.org", 1)
 
     assert not bounds.pools[False].ring
+
+
+def test_of_two_places_a_single_one_is_waited_for() -> None:
+    bounds = plan(active=10)  # of which two are kept for local mail
+    for mailbox in range(10):
+        fill(bounds, f"local:{mailbox}@example.org", 1)
+    bounds.want_room(100, remote=False)
+
+    bounds.done(start(bounds, remote=False)[0], NOW)
+
+    assert bounds.wanting
