@@ -70,8 +70,23 @@ async def test_entry_that_cannot_be_tried_is_delayed(
 ) -> None:
     outcomes = await attempts(QueueWorld()).deliver(going(transport))
 
-    assert [(each.action, each.reply) for each in outcomes] == [(Action.DELAYED, reply)]
-    assert "m=M1" in caplog.text
+    assert [(each.action, each.reply, each.at) for each in outcomes] == [
+        (Action.DELAYED, reply, EPOCH)
+    ]
+    assert f"m=M1 hop={transport}:x" in caplog.text
+
+
+async def test_recipient_that_a_transport_forgets_is_delayed_at_that_time() -> None:
+    class Forgets(BrokenTransport):
+        async def deliver(self, entry: Entry) -> Sequence[Outcome]:
+            return []
+
+    world = QueueWorld()
+    world.wire = Forgets()  # type: ignore[assignment]
+
+    [outcome] = await attempts(world).deliver(going("smtp"))
+
+    assert (outcome.action, outcome.reply, outcome.at) == (Action.DELAYED, BROKEN, EPOCH)
 
 
 @pytest.mark.parametrize("transport", ["broken", "no such"])

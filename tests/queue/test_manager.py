@@ -15,7 +15,7 @@ from notqmail.mail.errors import SpoolError
 from notqmail.mail.hop import Hop
 from notqmail.mail.outcome import Action
 from notqmail.mail.reply import Reply
-from notqmail.queue.manager import HEARTBEAT, STORE_PAUSE, Statistics
+from notqmail.queue.manager import HEARTBEAT, PAGE, STORE_PAUSE, Statistics
 from notqmail.queue.plan import FIRST_PAUSE, INITIAL_WINDOW
 from tests.support.clock import EPOCH, settle_down, virtual_time
 from tests.support.queue_world import QueueWorld
@@ -635,7 +635,7 @@ async def test_stop_gives_back_what_waits_and_leaves_leased_what_it_cuts_short(
         states = [row.state for row in await world.rows()]
         assert states.count("active") == INITIAL_WINDOW
         assert states.count("due") == 3
-        assert "cut short" in caplog.text
+        assert f"attempts cut short at the stop count={INITIAL_WINDOW}" in caplog.text
 
 
 @virtual_time
@@ -684,7 +684,7 @@ async def test_stop_with_a_broken_store_ends_all_the_same(
 
         await world.manager.stop(1.0)
 
-        assert "until the next start" in caplog.text
+        assert "entries stay leased until the next start error='disk failure'" in caplog.text
 
 
 @virtual_time
@@ -958,4 +958,33 @@ async def test_store_is_not_asked_for_more_after_there_was_room_again() -> None:
         await asyncio.sleep(10)
 
         assert len(world.wire.delivered) == 61
+        assert claims == []
+
+
+@virtual_time
+async def test_all_that_is_due_is_taken_up_at_once_page_by_page() -> None:
+    world = QueueWorld()
+    world.intake.on_entries = None
+    world.wire.seconds["example.net"] = HOUR
+    for _ in range(2 * PAGE + 1):
+        await world.send(ALICE, BOB)
+    world.store.restart()
+    async with world:
+        await settle_down()
+
+        assert world.manager.statistics.active == 2 * PAGE + 1
+
+
+@virtual_time
+async def test_remote_mail_without_a_place_is_not_asked_for_until_there_is_one() -> None:
+    async with QueueWorld(Queue(active=40, remote_concurrency=50)) as world:
+        for n in range(40):  # ten more than remote mail may have of memory
+            world.wire.seconds[f"d{n}.example"] = HOUR
+            await world.send(ALICE, f"x@d{n}.example")
+        await asyncio.sleep(1)
+        claims: list[float] = []
+        _count_claims(world, claims)
+
+        await asyncio.sleep(10 * MINUTE)
+
         assert claims == []

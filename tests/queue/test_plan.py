@@ -585,3 +585,38 @@ def test_of_two_places_a_single_one_is_waited_for() -> None:
     bounds.done(start(bounds, remote=False)[0], NOW)
 
     assert bounds.wanting
+
+
+def test_for_local_mail_only_local_destinations_are_skipped() -> None:
+    bounds = plan(active=16)
+    fill(bounds, "local:a@example.org", 6)
+    fill(bounds, "smtp:a.example", 6)
+
+    assert bounds.skip(remote=False) == ["local:a@example.org"]
+
+
+def wanted(bounds: Plan) -> list[bool]:
+    """End all jobs one by one; say after which of them more is wanted."""
+    told = []
+    for job in start(bounds, remote=False):
+        bounds.done(job, NOW)
+        told.append(bounds.wanting)
+        bounds.wanting = False
+    return told
+
+
+def test_a_lane_that_was_skipped_wants_more_once() -> None:
+    bounds = plan(active=16)
+    fill(bounds, "local:a@example.org", 8)
+    assert bounds.skip() == ["local:a@example.org"]
+
+    assert wanted(bounds) == [False] * 3 + [True] + [False] * 4
+
+
+def test_room_that_was_waited_for_is_told_once() -> None:
+    bounds = plan(active=16)  # 12 may be claimed
+    for mailbox in range(12):
+        fill(bounds, f"local:{mailbox}@example.org", 1)
+    bounds.want_room(3)
+
+    assert wanted(bounds) == [False] * 2 + [True] + [False] * 9
