@@ -88,10 +88,10 @@ def test_pools_have_slots_of_their_own() -> None:
 
 
 def test_no_lane_gets_more_than_half_of_the_slots() -> None:
-    bounds = plan(local=10)
+    bounds = plan(local=20)
     fill(bounds, "local:busy", 50)
 
-    assert len(start(bounds, remote=False)) == 5
+    assert len(start(bounds, remote=False)) == 10
 
 
 def test_single_slot_is_usable() -> None:
@@ -620,3 +620,18 @@ def test_room_that_was_waited_for_is_told_once() -> None:
     bounds.want_room(3)
 
     assert wanted(bounds) == [False] * 2 + [True] + [False] * 9
+
+
+def test_half_of_an_odd_number_of_slots_is_rounded_down() -> None:
+    assert [pool.lane_limit for pool in plan(local=7, remote=9).pools] == [3, 4]
+
+
+def test_job_that_takes_the_last_place_of_its_real_lane_runs() -> None:
+    bounds = plan()
+    fill(bounds, "smtp:a.example", INITIAL_WINDOW - 1)
+    start(bounds)
+    bounds.add(entry("smtp:b.example", 7))
+    job = bounds.next(bounds.pools[True])
+    assert job is not None
+
+    assert bounds.join(job, "a.example", NOW)

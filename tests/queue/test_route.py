@@ -177,7 +177,10 @@ def test_configured_postmaster_that_leads_nowhere_loses_nothing(configured: str)
 
 def test_postmaster_without_a_domain_is_the_configured_one() -> None:
     assert hops(router(postmaster="bob@example.org"), "Postmaster") == ["local:bob@example.org"]
-    assert hops(router(postmaster="admin@example.net"), "Postmaster") == ["smtp:example.net"]
+    abroad = router(postmaster="admin@example.net")
+    assert hops(abroad, "Postmaster") == ["smtp:example.net"]
+    resolution = abroad.resolve(Address.parse("Postmaster"))
+    assert (resolution.kind, resolution.entry) == (Kind.POSTMASTER, "")
 
 
 def test_postmaster_without_a_domain_is_the_first_domains() -> None:
@@ -193,6 +196,7 @@ def test_postmaster_without_any_domain_of_ours_is_this_hosts() -> None:
 def test_double_bounces_go_to_the_configured_postmaster_or_the_first_domains() -> None:
     assert str(router(postmaster="admin@example.net").postmaster) == "admin@example.net"
     assert str(router().postmaster) == "postmaster@example.org"
+    assert str(router(postmaster="postmaster").postmaster) == "postmaster@example.org"
 
 
 # -- elsewhere --------------------------------------------------------------------------------------------------
