@@ -12,6 +12,13 @@ import pytest
 from blockbuster import BlockBuster
 
 hypothesis.settings.register_profile("house", deadline=None)  # shared machines pause
+hypothesis.settings.register_profile(
+    "mutants",  # of scripts/mutants: the same examples each time, and the first that fails is enough
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+)
 hypothesis.settings.load_profile("house")
 
 # What may block the event loop although it is ours: (blocking function, file, in which function), and why.

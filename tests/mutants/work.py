@@ -18,7 +18,15 @@ PYTHON = PLACE / "venv" / "bin" / "python"
 ROOMS = ("smtp", "policy", "queue")
 _COPIED = ("src", "tests", "docs")
 _LEFT_OUT = shutil.ignore_patterns(
-    "__pycache__", "*.egg-info", "fuzz", "mutants", "e2e", "interop", "simulation", "bench"
+    "__pycache__",
+    "*.egg-info",
+    "fuzz",
+    "mutants",
+    "e2e",
+    "interop",
+    "simulation",
+    "bench",
+    "test_accounting.py",  # lives drawn at random: seconds for each mutant, and what they notice is chance
 )
 _STATUS = re.compile(r"(\d+)/(\d+)\s")
 _GRACE = 10.0  # seconds that mutmut has to end after it was asked to
@@ -61,8 +69,10 @@ def _settings(work: Work) -> str:
 source_paths = ["src"]
 only_mutate = [{", ".join(f'"{each}"' for each in changed)}]
 also_copy = ["docs"]
-pytest_add_cli_args = ["-p", "no:randomly"]
+pytest_add_cli_args = ["-p", "no:randomly", "--hypothesis-profile=mutants"]
 pytest_add_cli_args_test_selection = ["tests/{work.room}"]
+timeout_multiplier = 5.0
+timeout_constant = 2.0
 """
 
 

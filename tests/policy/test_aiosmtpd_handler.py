@@ -1,5 +1,6 @@
 """Handlers written for aiosmtpd, the library's own among them, as a stage."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -379,6 +380,7 @@ async def test_two_handlers_do_not_see_each_others_notes() -> None:
 
     await settled(pipeline(stage(first), stage(second)).message(txn, message(txn)))
 
+    assert first.calls[0][1] is not second.calls[0][1]
     assert first.calls[0][2] is not second.calls[0][2]
 
 
@@ -565,3 +567,76 @@ async def test_what_is_no_reply_is_shown_in_the_log(caplog: pytest.LogCaptureFix
     await settled(answers("nonsense").on_rcpt(transaction(), ALICE))
 
     assert "hook=handle_RCPT said='nonsense'" in caplog.text
+
+
+def test_a_line_is_shortened_by_nothing_but_its_end() -> None:
+    assert parse_answer("550 no X") == Reply(550, "5.0.0", "no X")
+
+
+def test_a_deferral_without_an_enhanced_code_gets_that_of_a_deferral() -> None:
+    assert parse_answer("450 later") == Reply(450, "4.0.0", "later")
+
+
+async def test_handle_ehlo_is_shown_the_lines_that_the_library_would_send() -> None:
+    shown: list[str] = []
+
+    class Looks:
+        async def handle_EHLO(
+            self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+        ) -> list[str]:
+            shown.extend(responses)
+            return responses
+
+    await settled(stage(Looks()).on_helo(session(esmtp=True)))
+
+    assert shown == [
+        "250-mx.example.org",
+        "250-SIZE 1000",
+        "250-8BITMIME",
+        "250-SMTPUTF8",
+        "250 HELP",
+    ]
+
+
+class OnlyData:
+    """Keeps the sessions and envelopes of handle_DATA, and names the host as it likes after the first."""
+
+    def __init__(self) -> None:
+        self.names: list[str | None] = []
+        self.sessions: list[Any] = []
+        self.envelopes: list[Any] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.names.append(session.host_name)
+        self.sessions.append(session)
+        self.envelopes.append(envelope)
+        session.host_name = "renamed.example"
+        return "250 OK"
+
+
+async def test_the_host_is_named_as_it_greeted_until_a_handler_names_it() -> None:
+    handler, txn = OnlyData(), transaction(ALICE)
+    judge = stage(handler)
+
+    for _ in range(2):
+        await settled(judge.on_message(txn, message(txn)))
+
+    assert handler.names == ["client.example.net", "renamed.example"]
+
+
+async def test_a_handlers_session_has_the_running_loop() -> None:
+    handler, txn = OnlyData(), transaction(ALICE)
+
+    await settled(stage(handler).on_message(txn, message(txn)))
+
+    assert handler.sessions[0].loop is asyncio.get_running_loop()
+
+
+async def test_handle_data_is_told_the_options_of_each_recipient() -> None:
+    handler = OnlyData()
+    asked = Recipient(ALICE.address, Notify.NEVER, "rfc822;a+b@example.org")
+    txn = transaction(asked, CAROL)
+
+    await settled(stage(handler).on_message(txn, message(txn)))
+
+    assert handler.envelopes[0].rcpt_options == ["NOTIFY=NEVER", "ORCPT=rfc822;a+2Bb@example.org"]

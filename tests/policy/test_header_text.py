@@ -84,6 +84,7 @@ async def test_a_disk_that_does_not_give_the_header_defers_the_message() -> None
     said = await settled(ReadHeader().on_message(txn, Message(txn.envelope, Full(HEADER, step=1))))
 
     assert isinstance(said, Defer)
+    assert said.rule == "store"
     assert str(said.reply).startswith("452 4.3.1")
     assert txn.evidence.get(HeaderText) == HeaderText(HEADER[:10])  # the next stage relies on it
 
@@ -129,3 +130,7 @@ async def test_a_message_id_that_is_no_text_is_replaced() -> None:
 async def test_without_one_there_is_none() -> None:
     assert message_id(await read(b"\r\n")) == ""
     assert message_id(transaction()) == ""
+
+
+def test_only_blanks_around_a_value_are_taken_off() -> None:
+    assert list(HeaderText(b"A: \t\x0b1\x0c\t \r\n").values(b"a")) == [b"\x0b1\x0c"]

@@ -6,6 +6,8 @@ from notqmail.policy.helo import HeloName, HeloSyntax
 from notqmail.policy.verdict import ACCEPT, Reject
 from tests.support.policy import session
 
+LONGEST = ".".join(["x" * 63] * 4)  # 255 octets
+
 
 @pytest.mark.parametrize(
     "name",
@@ -24,6 +26,7 @@ from tests.support.policy import session
         "::ffff:192.0.2.1",
         "[999.1.1.1]",
         "bücher.example",
+        LONGEST,
     ],
 )
 def test_what_is_like_a_name_passes(name: str) -> None:
@@ -48,6 +51,7 @@ IMPOSSIBLE = [
     "1:2:3:4:5:6:7:8:9:a",
     "x" * 64,
     "a." * 200,
+    f"{LONGEST}.",
 ]
 
 

@@ -28,7 +28,8 @@ def test_one_more_is_a_loop() -> None:
     verdict = judge(RECEIVED * 11, ALICE)
 
     assert isinstance(verdict, Reject)
-    assert (verdict.reply, verdict.inputs["received"]) == (TOO_MANY_HOPS, 11)
+    assert verdict.reply == TOO_MANY_HOPS
+    assert verdict.inputs == {"received": 11, "delivered-to": 0, "limit": 10}
 
 
 @given(st.integers(0, 30))
@@ -80,3 +81,11 @@ def test_nonsense_above_does_not_hide_a_delivery() -> None:
     header = b"Delivered-To: nonsense\r\nDelivered-To: alice@example.org\r\n"
 
     assert judge(header, ALICE) == {ALICE: Reject(BEEN_HERE, "delivered-to")}
+
+
+def test_only_angle_brackets_are_taken_off_a_delivery() -> None:
+    xaver = Recipient(Address("Xaver", "example.org"))
+
+    assert judge(b"Delivered-To: <Xaver@example.org>\r\n", xaver) == {
+        xaver: Reject(BEEN_HERE, "delivered-to")
+    }

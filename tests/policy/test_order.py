@@ -63,7 +63,7 @@ def test_what_nobody_gives_cannot_be_needed() -> None:
 
 
 def test_a_misspelt_hook_is_told_with_the_nearest_phase() -> None:
-    with pytest.raises(ConfigError, match="on_recpt is no phase; did you mean on_rcpt"):
+    with pytest.raises(ConfigError, match="stage odd: on_recpt is no phase; did you mean on_rcpt"):
         pick_hooks([stage("Odd", "on_recpt")])
 
 
@@ -73,5 +73,14 @@ def test_an_unknown_hook_is_told_with_all_phases() -> None:
 
 
 def test_a_stage_without_a_hook_is_a_mistake() -> None:
-    with pytest.raises(ConfigError, match="stage odd: it has no hook"):
+    with pytest.raises(ConfigError, match="stage odd: it has no hook") as error:
         pick_hooks([stage("Odd")])
+
+    assert error.value.remedy.startswith("give it one of on_connect, on_helo")
+
+
+def test_a_stage_cannot_need_what_only_itself_gives_at_that_moment() -> None:
+    alone = stage("Alone", "on_mail", gives=(Finding,), needs=(Finding,))
+
+    with pytest.raises(ConfigError, match="which stage alone gives only later"):
+        pick_hooks([alone])

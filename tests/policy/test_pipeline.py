@@ -614,3 +614,17 @@ async def test_a_stage_that_spoils_a_message_is_named_in_the_log(
         )
 
     assert f"stage failed stage=odd phase={phase}" in caplog.text
+
+
+@pytest.mark.parametrize("phase", ["connect", "helo", "mail"])
+@virtual_time
+async def test_phases_before_rcpt_have_a_budget_too(phase: str) -> None:
+    clock, txn = FakeClock(), transaction()
+    stage = says(phase, later(ACCEPT, asyncio.Event().wait))
+    judged = pipeline(stage, clock=clock, budget=5.0)
+
+    for pending in (judged.connect(txn.session), judged.helo(txn.session), judged.mail(txn)):
+        await settled(pending)
+
+    assert [held.rule for held in (*txn.session.held, *txn.held)] == ["stage took too long"]
+    assert clock.monotonic() == 5.0

@@ -45,3 +45,21 @@ def test_every_stage_of_ours_is_registered() -> None:
 def test_installed_stages_are_stages() -> None:
     for stage in load_stages().values():
         assert pick_hooks([object.__new__(type("Alone", (stage,), {"needs": ()}))])
+
+
+def test_a_stage_that_others_have_installed_is_found_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "others-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(
+        f"[{GROUP}]\ntheirs = {EarlyTalker.__module__}:EarlyTalker\n"
+        "[console_scripts]\ntool = nowhere:main\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    stages = load_stages()
+
+    assert stages["theirs"] is EarlyTalker
+    assert "tool" not in stages

@@ -14,3 +14,17 @@ def test_our_field_is_above_all_others() -> None:
 
     assert traced.whole == b"Received: 1QUEUEID\r\nReceived: 1QUEUEID\r\nA: 1\r\n\r\n"
     assert traced.marks == {ALICE: Mark("Junk")}
+
+
+def test_the_field_is_written_of_this_message_whose_envelope_stays() -> None:
+    txn, asked = transaction(ALICE), list[object]()
+    message = Message(txn.envelope, Octets(b"A: 1\r\n\r\n"))
+
+    def received(*args: object) -> bytes:
+        asked.extend(args)
+        return b"Received: here\r\n"
+
+    traced = Trace(received).on_queue(txn, message)
+
+    assert asked == [txn, message]
+    assert traced.envelope is message.envelope

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
+from notqmail.config import Queue, Seconds
 from notqmail.mail.entry import Entry, Routed
 from notqmail.mail.errors import SpoolError
 from notqmail.mail.hop import Hop
@@ -69,8 +70,23 @@ async def test_entry_that_cannot_be_tried_is_delayed(
 ) -> None:
     outcomes = await attempts(QueueWorld()).deliver(going(transport))
 
-    assert [(each.action, each.reply) for each in outcomes] == [(Action.DELAYED, reply)]
-    assert "m=M1" in caplog.text
+    assert [(each.action, each.reply, each.at) for each in outcomes] == [
+        (Action.DELAYED, reply, EPOCH)
+    ]
+    assert f"m=M1 hop={transport}:x" in caplog.text
+
+
+async def test_recipient_that_a_transport_forgets_is_delayed_at_that_time() -> None:
+    class Forgets(BrokenTransport):
+        async def deliver(self, entry: Entry) -> Sequence[Outcome]:
+            return []
+
+    world = QueueWorld()
+    world.wire = Forgets()  # type: ignore[assignment]
+
+    [outcome] = await attempts(world).deliver(going("smtp"))
+
+    assert (outcome.action, outcome.reply, outcome.at) == (Action.DELAYED, BROKEN, EPOCH)
 
 
 @pytest.mark.parametrize("transport", ["broken", "no such"])
@@ -84,6 +100,16 @@ async def test_bug_of_a_transport_is_logged_with_its_traceback(
     await attempts(QueueWorld()).deliver(going("broken"))
 
     assert caplog.records[0].exc_info is not None
+
+
+async def test_lane_that_a_transport_cannot_name_is_logged_with_its_hop_and_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await attempts(QueueWorld()).lane(Hop("broken", "x"))
+
+    [record] = caplog.records
+    assert record.getMessage() == "transport failed to name a lane hop=broken:x"
+    assert record.exc_info is not None
 
 
 async def test_failure_of_which_no_report_can_be_made_is_a_delay() -> None:
@@ -160,7 +186,7 @@ async def test_result_under_a_stale_token_is_dropped(caplog: pytest.LogCaptureFi
     assert children == ()
     assert again.token > of.token
     assert len(await world.rows()) == 1
-    assert "somebody else holds the entry" in caplog.text
+    assert "somebody else holds the entry m=M1" in caplog.text
 
 
 async def test_a_delay_that_nobody_was_told_of_is_told_later() -> None:
@@ -184,3 +210,55 @@ async def test_a_failure_that_is_put_off_is_told_as_our_own_trouble() -> None:
     attempt = world.journal.records[-1]
     assert attempt["outcomes"][0]["reply"].startswith("451 4.3.0")
     assert "mta" not in attempt["outcomes"][0]
+
+
+@pytest.mark.parametrize("action", [Action.DELAYED, Action.FAILED])
+async def test_without_any_patience_nothing_is_lost_either_when_nobody_can_be_told(
+    action: Action,
+) -> None:
+    world = QueueWorld(Queue(lifetime=Seconds(0)))
+    of = await claimed(world)
+
+    await attempts(world, Silent).record(of, [_outcome(of, action)], 0.0)
+
+    assert [row.state for row in await world.rows()] == ["deferred"]
+
+
+async def test_what_nobody_could_be_told_of_is_named_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = QueueWorld()
+    of = await claimed(world)
+
+    await attempts(world, Silent).record(of, [_outcome(of, Action.FAILED)], 0.0)
+
+    [record] = caplog.records
+    assert record.getMessage() == "no report could be made m=M1"
+    assert record.exc_info is not None
+
+
+@virtual_time
+async def test_settlement_that_fails_is_told_with_entry_reason_and_wait(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = QueueWorld()
+    of = await claimed(world)
+    world.store.settle = _failing(world.store.settle, [], times=2)  # type: ignore[method-assign]
+
+    await attempts(world).record(of, [_outcome(of, Action.RELAYED)], 0.0)
+
+    assert caplog.messages[:2] == [
+        "attempt not recorded yet m=M1 error='disk full' again=1s",
+        "attempt not recorded yet m=M1 error='disk full' again=2s",
+    ]
+
+
+async def test_attempt_is_recorded_with_its_time() -> None:
+    world = QueueWorld()
+    of = await claimed(world)
+    world.clock.advance(30)
+
+    await attempts(world).record(of, [_outcome(of, Action.RELAYED)], 1.5)
+
+    [record] = world.journal.records
+    assert (record["at"], record["seconds"]) == (EPOCH + 30, 1.5)

@@ -181,3 +181,74 @@ async def test_report_that_policy_cannot_edit_goes_out_unedited(
     assert report.message.edits == ()
     assert report.hops == (Hop("local", "alice@example.org"),)
     assert "unedited" in caplog.text
+
+
+# -- what a report says -------------------------------------------------------------------------------------------
+
+
+async def test_report_is_named_and_dated_and_names_the_message_it_is_about() -> None:
+    report = message_from_bytes((await made(entry(), notice())).whole or b"")
+    about, recipient = report.get_payload()[1].get_payload()  # type: ignore[index,union-attr]
+
+    assert report["Message-ID"] == "<R1@mx.example.org>"
+    assert report["From"].endswith("<MAILER-DAEMON@mx.example.org>")
+    assert report["Date"] == "Fri, 15 Jan 2027 08:00:00 +0000"
+    assert about["Original-Envelope-Id"] == "ENV"
+    assert about["Reporting-MTA"] == "dns; mx.example.org"
+    assert recipient["Final-Log-ID"] == "M1"
+
+
+async def test_report_of_an_internationalised_message_is_internationalised() -> None:
+    message = await made(entry(smtputf8=True), notice())
+
+    assert b"message/global-delivery-status" in (message.whole or b"")
+
+
+def of_size(octets: int) -> bytes:
+    """A message in lines of 72 octets, but for the last."""
+    lines, rest = divmod(octets - len(CONTENT), 72)
+    return CONTENT + (b"x" * 70 + b"\r\n") * lines + b"x" * rest
+
+
+@pytest.mark.parametrize(("more", "kind"), [(0, "message/rfc822"), (1, "text/rfc822-headers")])
+async def test_message_is_returned_whole_up_to_the_bound(more: int, kind: str) -> None:
+    assert (await returned(entry(of_size(MAX_RETURN + more))))[0] == kind
+
+
+async def test_message_that_goes_on_at_the_bound_is_not_returned_whole() -> None:
+    class Long:
+        whole = None
+        size = MAX_RETURN + 1
+
+        async def chunks(self) -> AsyncIterator[bytes]:
+            yield of_size(MAX_RETURN)
+            yield b"x"
+
+    assert (await returned(entry(Long())))[0] == "text/rfc822-headers"
+
+
+async def test_unread_message_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    await made(entry(Broken()), notice())
+
+    assert "report without the message m=M1" in caplog.text
+
+
+async def test_journal_and_report_have_the_id_the_time_and_the_name_of_this_host() -> None:
+    journal = MemoryJournal()
+
+    [report] = await reporter(Door(), journal).reports(entry(), conclusion(notice()))
+
+    [record] = journal.records
+    assert record["at"] == EPOCH
+    assert b"Message-ID: <R1@mx.example.org>\r\n" in (report.message.whole or b"")
+
+
+async def test_unedited_report_has_its_id_and_is_named_with_its_parent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    [report] = await reporter(Door(broken=True), MemoryJournal()).reports(
+        entry(), conclusion(notice())
+    )
+
+    assert report.id == "R1"
+    assert "m=R1 parent=M1" in caplog.text

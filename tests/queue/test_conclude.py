@@ -22,6 +22,7 @@ from notqmail.queue.conclude import (
     feedback_of,
     must_tell,
     next_telling,
+    put_off,
 )
 from notqmail.queue.plan import Feedback
 
@@ -363,3 +364,42 @@ def test_the_last_attempt_is_at_the_end_whether_the_delay_was_told_before_or_now
     assert (before.next_due, before.deadline) == (BORN + 7 * DAY, BORN + 7 * DAY)
     assert (now.next_due, now.deadline) == (BORN + 5 * HOUR, BORN + 5 * HOUR)
     assert now.delay_told
+
+
+# -- while nobody can be told -------------------------------------------------------------------------------------
+
+
+def test_while_nobody_can_be_told_a_failure_is_a_delay_of_our_own() -> None:
+    of = entry(recipient("bob"), recipient("carol"))
+    [bob, _], [_, carol] = outcomes(of, Action.FAILED, GONE), outcomes(of, Action.RELAYED, OK)
+
+    assert put_off(of, [bob, carol], BORN, Queue()) == Conclusion(
+        (Outcome(bob.recipient, Action.DELAYED, BROKEN, "", BORN), carol),
+        BORN + 400,
+        (),
+        False,
+        (),
+        BORN + 7 * DAY,
+    )
+
+
+def test_while_nobody_can_be_told_patience_has_no_end() -> None:
+    late = BORN + 9 * DAY
+
+    conclusion = put_off(entry(), outcomes(entry(), Action.DELAYED), late, Queue())
+
+    assert [outcome.action for outcome in conclusion.outcomes] == [Action.DELAYED]
+    assert conclusion.next_due is not None
+    assert conclusion.next_due > late
+
+
+def test_a_success_needs_no_putting_off() -> None:
+    of = entry()
+
+    assert put_off(of, outcomes(of, Action.RELAYED, OK), BORN, Queue()).next_due is None
+
+
+def test_a_delay_that_was_not_told_is_still_to_be_told_in_time() -> None:
+    of, daily = entry(), Queue(retry=(Seconds(DAY),))
+
+    assert put_off(of, outcomes(of, Action.DELAYED), BORN, daily).next_due == BORN + 4 * HOUR

@@ -26,3 +26,12 @@ def test_ids_of_one_moment_differ() -> None:
     chance = random.Random(1)
 
     assert len({new_id(NOW, chance) for _ in range(200)}) == 200
+
+
+def test_id_spells_time_and_chance_in_base_32() -> None:
+    now, number = NOW + 0.7, 0
+    for sign in new_id(now, random.Random(1)):
+        number = 32 * number + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(sign)
+
+    assert number >> 20 == int(now * 2**18)
+    assert number & 0xFFFFF == random.Random(1).getrandbits(20)

@@ -12,7 +12,7 @@ from notqmail.mail.envelope import Body, Envelope, Notify, Recipient, Ret
 from notqmail.mail.errors import AddressError
 from notqmail.mail.hop import Hop
 from notqmail.mail.message import Mark, Message, Octets
-from notqmail.queue.operations import OperationError, Operations
+from notqmail.queue.operations import MAX_ROWS, OperationError, Operations
 from notqmail.store.memory import MemoryStore
 from tests.support.clock import EPOCH, settle_down, virtual_time
 from tests.support.queue_world import CONTENT, QueueWorld
@@ -357,3 +357,31 @@ async def test_what_was_done_to_the_queue_is_recorded_with_its_time() -> None:
         [record] = [r for r in world.journal.records if r["kind"] == "operation"]
         assert record["at"] == EPOCH + 100
         assert record["ids"] == [id]
+
+
+@pytest.mark.parametrize("op", ["queue_show", "queue_hold"])
+@virtual_time
+async def test_no_recipient_is_too_many_to_be_looked_at(op: str) -> None:
+    async with QueueWorld() as world:
+        id = await deferred(world)
+        find, limits = world.store.find, list[int]()
+
+        async def noting(which: QueueFilter, limit: int = 1000) -> Sequence[QueueRow]:
+            limits.append(limit)
+            return await find(which, limit)
+
+        world.store.find = noting  # type: ignore[method-assign]
+
+        await ask(world, op, id=id)
+
+        assert limits == [MAX_ROWS]
+
+
+@virtual_time
+async def test_why_gives_fifty_records_unless_asked_for_more() -> None:
+    async with QueueWorld() as world:
+        for number in range(60):
+            world.journal.write({"kind": "operation", "ids": ["1ID"], "number": number})
+
+        assert len(await ask(world, "why", ref="1ID")) == 50
+        assert len(await ask(world, "why", ref="1ID", limit=60)) == 60

@@ -88,10 +88,10 @@ def test_pools_have_slots_of_their_own() -> None:
 
 
 def test_no_lane_gets_more_than_half_of_the_slots() -> None:
-    bounds = plan(local=10)
+    bounds = plan(local=20)
     fill(bounds, "local:busy", 50)
 
-    assert len(start(bounds, remote=False)) == 5
+    assert len(start(bounds, remote=False)) == 10
 
 
 def test_single_slot_is_usable() -> None:
@@ -574,3 +574,64 @@ def test_a_lane_at_its_limit_is_not_offered() -> None:
     fill(bounds, "local:a@example.org", 1)
 
     assert not bounds.pools[False].ring
+
+
+def test_of_two_places_a_single_one_is_waited_for() -> None:
+    bounds = plan(active=10)  # of which two are kept for local mail
+    for mailbox in range(10):
+        fill(bounds, f"local:{mailbox}@example.org", 1)
+    bounds.want_room(100, remote=False)
+
+    bounds.done(start(bounds, remote=False)[0], NOW)
+
+    assert bounds.wanting
+
+
+def test_for_local_mail_only_local_destinations_are_skipped() -> None:
+    bounds = plan(active=16)
+    fill(bounds, "local:a@example.org", 6)
+    fill(bounds, "smtp:a.example", 6)
+
+    assert bounds.skip(remote=False) == ["local:a@example.org"]
+
+
+def wanted(bounds: Plan) -> list[bool]:
+    """End all jobs one by one; say after which of them more is wanted."""
+    told = []
+    for job in start(bounds, remote=False):
+        bounds.done(job, NOW)
+        told.append(bounds.wanting)
+        bounds.wanting = False
+    return told
+
+
+def test_a_lane_that_was_skipped_wants_more_once() -> None:
+    bounds = plan(active=16)
+    fill(bounds, "local:a@example.org", 8)
+    assert bounds.skip() == ["local:a@example.org"]
+
+    assert wanted(bounds) == [False] * 3 + [True] + [False] * 4
+
+
+def test_room_that_was_waited_for_is_told_once() -> None:
+    bounds = plan(active=16)  # 12 may be claimed
+    for mailbox in range(12):
+        fill(bounds, f"local:{mailbox}@example.org", 1)
+    bounds.want_room(3)
+
+    assert wanted(bounds) == [False] * 2 + [True] + [False] * 9
+
+
+def test_half_of_an_odd_number_of_slots_is_rounded_down() -> None:
+    assert [pool.lane_limit for pool in plan(local=7, remote=9).pools] == [3, 4]
+
+
+def test_job_that_takes_the_last_place_of_its_real_lane_runs() -> None:
+    bounds = plan()
+    fill(bounds, "smtp:a.example", INITIAL_WINDOW - 1)
+    start(bounds)
+    bounds.add(entry("smtp:b.example", 7))
+    job = bounds.next(bounds.pools[True])
+    assert job is not None
+
+    assert bounds.join(job, "a.example", NOW)

@@ -28,7 +28,7 @@ def test_journal_has_one_record_for_each_attempt() -> None:
 
     [record] = journal.records
     assert (record["kind"], record["id"], record["hop"]) == ("attempt", "M1", "smtp:example.net")
-    assert (record["seconds"], record["next"]) == (1.5, EPOCH + 400)
+    assert (record["at"], record["seconds"], record["next"]) == (EPOCH, 1.5, EPOCH + 400)
     assert record["outcomes"][0]["reply"] == "450 4.2.1 busy"
 
 

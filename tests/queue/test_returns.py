@@ -115,7 +115,8 @@ async def test_what_somebody_else_holds_by_now_is_let_go(caplog: pytest.LogCaptu
 
     await world.returns.flush()
 
-    assert "released late" in caplog.text
+    assert "released late error='" in caplog.text
+    assert "M1" in caplog.text
 
 
 async def _rows(world: World) -> Any:

@@ -10,7 +10,7 @@ from notqmail.mail.envelope import Notify, Recipient
 from notqmail.mail.hop import Hop
 from notqmail.queue.refused import TRANSPORT as REFUSED
 from notqmail.queue.resolution import Kind
-from notqmail.queue.route import MAX_DEPTH, MAX_TARGETS, Router
+from notqmail.queue.route import MAX_DEPTH, MAX_TARGETS, TOO_DEEP, Router
 from tests.support.directory import MemoryDirectory
 
 ALICE = Hop("local", "alice@example.org")
@@ -200,7 +200,10 @@ def test_configured_postmaster_that_leads_nowhere_loses_nothing(configured: str)
 
 def test_postmaster_without_a_domain_is_the_configured_one() -> None:
     assert hops(router(postmaster="bob@example.org"), "Postmaster") == ["local:bob@example.org"]
-    assert hops(router(postmaster="admin@example.net"), "Postmaster") == ["smtp:example.net"]
+    abroad = router(postmaster="admin@example.net")
+    assert hops(abroad, "Postmaster") == ["smtp:example.net"]
+    resolution = abroad.resolve(Address.parse("Postmaster"))
+    assert (resolution.kind, resolution.entry) == (Kind.POSTMASTER, "")
 
 
 def test_postmaster_without_a_domain_is_the_first_domains() -> None:
@@ -216,6 +219,7 @@ def test_postmaster_without_any_domain_of_ours_is_this_hosts() -> None:
 def test_double_bounces_go_to_the_configured_postmaster_or_the_first_domains() -> None:
     assert str(router(postmaster="admin@example.net").postmaster) == "admin@example.net"
     assert str(router().postmaster) == "postmaster@example.org"
+    assert str(router(postmaster="postmaster").postmaster) == "postmaster@example.org"
 
 
 # -- elsewhere --------------------------------------------------------------------------------------------------
@@ -401,3 +405,79 @@ def test_resolution_prints_as_plain_values() -> None:
             },
         ],
     }
+
+
+# -- what the tree says ---------------------------------------------------------------------------------------------
+
+
+def test_subaddress_begins_at_the_first_separator() -> None:
+    assert hops(router(), "alice+a+b@example.org") == ["local:alice@example.org"]
+
+
+def test_special_address_names_the_rule_and_the_entry_that_decided() -> None:
+    implicit = router().resolve(Address.parse("abuse@example.org"))
+    configured = router(postmaster="bob@example.org").resolve(Address.parse("abuse@example.org"))
+
+    assert (implicit.kind, implicit.entry) == (Kind.POSTMASTER, "")
+    assert (configured.kind, configured.entry) == (Kind.POSTMASTER, "postmaster")
+
+
+def test_catch_all_is_named_by_its_domain() -> None:
+    routes = router({"@example.org": ["bob@example.org"]})
+
+    assert routes.resolve(Address.parse("x@example.org")).entry == "@example.org"
+
+
+def test_aliases_of_one_name_in_two_domains_are_no_loop() -> None:
+    routes = router(
+        {"info@example.org": ["info@other.example"], "info@other.example": ["alice@example.org"]}
+    )
+
+    assert hops(routes, "info@example.org") == ["local:alice@example.org"]
+
+
+def test_loop_is_told_where_it_closes() -> None:
+    routes = router({"a@example.org": ["b@example.org"], "b@example.org": ["a@example.org"]})
+
+    [b] = routes.resolve(Address.parse("a@example.org")).children
+    [closes] = b.children
+
+    assert (closes.kind, closes.entry) == (Kind.LOOP, "a@example.org")
+
+
+def test_alias_is_told_to_be_too_deep_where_the_bound_is() -> None:
+    leaf = root = router(chain(MAX_DEPTH + 1)).resolve(Address.parse("a0@example.org"))
+    while leaf.children:
+        [leaf] = leaf.children
+
+    assert (leaf.kind, leaf.reply, root.reply) == (Kind.TOO_DEEP, TOO_DEEP, TOO_DEEP)
+    assert str(leaf.address) == leaf.entry == f"a{MAX_DEPTH}@example.org"
+
+
+def test_alias_that_is_cut_off_is_named() -> None:
+    tree = {
+        f"n{level}@example.org": [f"n{level + 1}@example.org"] * 10 for level in range(MAX_DEPTH)
+    }
+
+    assert router(tree).resolve(Address.parse("n0@example.org")).entry == "n0@example.org"
+
+
+def test_way_back_up_the_tree_is_remembered_to_the_root() -> None:
+    routes = router(
+        {
+            "all@example.org": ["a@example.org", "all@example.org"],
+            "a@example.org": ["b@example.org", "c@example.org"],
+            "b@example.org": ["alice@example.org"],
+            "c@example.org": ["a@example.org", "bob@example.org"],
+        }
+    )
+
+    a, root = routes.resolve(Address.parse("all@example.org")).children
+    b, c = a.children
+
+    assert root.kind is Kind.LOOP
+    assert [leaf.kind for leaf in (*b.children, *c.children)] == [
+        Kind.MAILBOX,
+        Kind.LOOP,
+        Kind.MAILBOX,
+    ]

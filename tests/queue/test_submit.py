@@ -205,6 +205,14 @@ async def test_stages_see_the_transaction_and_the_message_and_the_door_the_draft
     assert draft is house.store.drafts[0]
 
 
+async def test_a_null_sender_is_told_as_an_empty_one(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "notqmail.queue"):
+        await House(Judge(), Envelope(None, (ABROAD,))).submit(b"x\r\n")
+
+    [record] = caplog.records
+    assert record.fields["sender"] == ""  # type: ignore[attr-defined]
+
+
 async def test_what_was_accepted_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "notqmail.queue"):
         await House(Judge()).submit(b"x\r\n")

@@ -174,3 +174,7 @@ def test_a_line_too_long_is_not_read_again_from_the_end_of_the_one_before() -> N
     reader.feed(b"A\r\n" + b"x" * 20)
 
     assert [reader.next() for _ in range(3)] == [Line(b"A"), TooLong(), None]
+
+
+def test_an_lf_that_comes_first_spoils_no_line_behind_it() -> None:
+    assert read(b"\n" + b"A\r\n" * 6, limit=16) == [BadEnding(), *[Line(b"A")] * 6]

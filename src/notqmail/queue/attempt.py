@@ -8,18 +8,17 @@ again until it can: forgetting would deliver the same message twice.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from notqmail.config import Queue
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry, Routed
 from notqmail.mail.errors import SpoolError, StaleTokenError
 from notqmail.mail.hop import Hop
-from notqmail.mail.outcome import Action, Outcome
+from notqmail.mail.outcome import Outcome
 from notqmail.mail.reply import Reply
 from notqmail.ports import Clock, Journal, Store, Transport
 from notqmail.queue.bounce import Reporter
-from notqmail.queue.conclude import BROKEN, Conclusion, complete, conclude, delayed
+from notqmail.queue.conclude import BROKEN, Conclusion, complete, conclude, delayed, put_off
 from notqmail.queue.record import record_attempt
 
 NO_TRANSPORT = Reply(451, "4.3.5", "no way to deliver this is configured here, it is tried again")
@@ -77,25 +76,15 @@ class Attempts:
         """Record an attempt and what follows from it. Give when the entry is due again, if it is, and the reports
         that entered the queue, claimed."""
         now = self._clock.now()
-        conclusion = self._conclude(entry, outcomes, now)
+        conclusion = conclude(entry, outcomes, now, self._queue, self._postmaster)
         try:
             reports = await self._reporter.reports(entry, conclusion)
         except Exception:
             _log.exception("no report could be made m=%s", entry.id)
-            kept = [_kept(outcome) for outcome in outcomes]
-            conclusion = replace(self._untold(entry, kept, now), notices=())
-            reports = ()
+            conclusion, reports = put_off(entry, outcomes, now, self._queue), ()
         entries = await self._settle(entry, conclusion, reports)
         record_attempt(self._journal, entry, conclusion, now, seconds)
         return conclusion.next_due, entries
-
-    def _conclude(self, entry: Entry, outcomes: Sequence[Outcome], now: float) -> Conclusion:
-        return conclude(entry, outcomes, now, self._queue, self._postmaster)
-
-    def _untold(self, entry: Entry, outcomes: Sequence[Outcome], now: float) -> Conclusion:
-        """As if the time of the entry were not up yet: nothing may fail while nobody can be told."""
-        young = replace(entry, born=max(entry.born, now - 1), delay_told=True)
-        return replace(self._conclude(young, outcomes, now), delay_told=False)
 
     async def _settle(
         self, entry: Entry, conclusion: Conclusion, reports: Sequence[Routed]
@@ -119,9 +108,3 @@ class Attempts:
                 )
             await asyncio.sleep(wait)
             wait = min(2 * wait, LAST_WAIT)
-
-
-def _kept(outcome: Outcome) -> Outcome:
-    if outcome.action is Action.FAILED:
-        return replace(outcome, action=Action.DELAYED, reply=BROKEN, remote_mta="")
-    return outcome

@@ -50,7 +50,7 @@ def conclude(
     """Say what follows from one attempt that ended at `now`."""
     deadline = deadline_of(entry, queue)
     final = tuple(outcomes) if now < deadline else tuple(map(_given_up, outcomes))
-    waits = any(outcome.action is Action.DELAYED for outcome in final)
+    waits = _waits(final)
     delay_due = waits and must_tell(entry, now, queue)
     if entry.message.envelope.sender is None:
         notices, dropped = _for_postmaster(final, postmaster)
@@ -58,6 +58,24 @@ def conclude(
         notices, dropped = _for_sender(entry, final, delay_due=delay_due), ()
     due = _next_due(entry, now, queue, told=delay_due) if waits else None
     return Conclusion(final, due, notices, delay_due, dropped, deadline)
+
+
+def put_off(entry: Entry, outcomes: Sequence[Outcome], now: float, queue: Queue) -> Conclusion:
+    """Say what follows while nobody can be told: no recipient fails, however old the entry is, and the delay is not
+    told either."""
+    kept = tuple(map(_kept, outcomes))
+    due = _next_due(entry, now, queue, told=False) if _waits(kept) else None
+    return Conclusion(kept, due, (), False, (), deadline_of(entry, queue))
+
+
+def _kept(outcome: Outcome) -> Outcome:
+    if outcome.action is Action.FAILED:
+        return replace(outcome, action=Action.DELAYED, reply=BROKEN, remote_mta="")
+    return outcome
+
+
+def _waits(outcomes: Sequence[Outcome]) -> bool:
+    return any(outcome.action is Action.DELAYED for outcome in outcomes)
 
 
 def _next_due(entry: Entry, now: float, queue: Queue, *, told: bool) -> float:

@@ -119,7 +119,6 @@ class Manager:
         it may have delivered, and the next start treats it so."""
         self._stop.set()
         self._wake.set()
-        self._returns.overflow(self._plan.take_all())
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace)
             for task in late:
@@ -127,6 +126,7 @@ class Manager:
             if late:
                 _log.warning("attempts cut short at the stop count=%d", len(late))
                 await asyncio.wait(late)
+        self._returns.overflow(self._plan.take_all())
         async with self._passing:
             if self._timer is not None:
                 self._timer.cancel()
@@ -257,7 +257,7 @@ class Manager:
         outcomes = await self._attempts.deliver(entry)
         now = self._clock.now()
         self._plan.feedback(lane, feedback_of(outcomes), now, outcomes[0].reply)
-        if lane.pool.adaptive and lane.dead(now):
+        if lane.dead(now):
             self._park(lane, self._plan.take_waiting(lane))
         await self._record(entry, outcomes, self._clock.monotonic() - started)
 

@@ -270,7 +270,6 @@ class Plan:
         real.running += provisional.running
         real.resume_at = max(real.resume_at, provisional.resume_at)
         provisional.waiting.clear()
-        provisional.running = 0
         del self._lanes[provisional.name]
         self._offer(real)
 

@@ -197,7 +197,7 @@ def _worth_routing(resolution: Resolution) -> Sequence[Resolution]:
         local = address.local if leaf.kind is Kind.REMOTE else address.fold
         leaves.setdefault((local, address.domain, leaf.hop), leaf)
     found = tuple(leaves.values())
-    return tuple(leaf for leaf in found if leaf.reply is not LOOP) or found[:1]
+    return tuple(leaf for leaf in found if leaf.reply is not LOOP) or found
 
 
 def _expanded(recipient: Recipient, address: Address) -> Recipient:
