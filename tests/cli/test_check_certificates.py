@@ -209,7 +209,7 @@ def test_a_key_that_only_root_can_read_is_a_warning() -> None:
             path.chmod(0o755)
         (live / "mx.example.org" / "privkey.pem").chmod(0o600)
         config.write_text(config.read_text().replace('#user = ""', 'user = "nobody"'))
-        for name in ("users", "aliases", "data"):
+        for name in ("users", "aliases", "app-passwords", "data"):
             shutil.chown(config.with_name(name), "nobody")
 
         finding = only(config)

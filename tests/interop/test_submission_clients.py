@@ -129,7 +129,7 @@ def test_swaks_without_a_login_may_not_send(server: Server) -> None:
     )
 
     assert refused.status == 23, refused.output  # swaks: MAIL was refused
-    assert "530 5.7.0 log in first" in refused.output
+    assert "530 5.7.0 authentication required" in refused.output
 
 
 def test_swaks_speaks_tls_at_the_door_for_the_world(server: Server) -> None:

@@ -117,7 +117,7 @@ def test_nothing_is_offered_in_clear(tls: OneCertificate) -> None:
 
         assert b"AUTH" not in wire.written
         assert wire.replies()[-2:] == ["530 5.7.0", "530 5.7.0"]
-        assert wire.written.endswith(b"530 5.7.0 say STARTTLS first\r\n")
+        assert wire.written.endswith(b"530 5.7.0 Must issue a STARTTLS command first\r\n")
 
     run(scenario())
 
@@ -241,7 +241,7 @@ def test_mail_without_a_login_is_refused_at_once(tls: OneCertificate) -> None:
         client = Place(tls).connect()
 
         assert await said(client, b"MAIL FROM:<alice@example.org>\r\n") == (
-            b"530 5.7.0 log in first\r\n"
+            b"530 5.7.0 authentication required\r\n"
         )
 
     run(scenario())
@@ -444,7 +444,7 @@ def test_every_login_is_logged_and_in_the_journal(
 
         failed, ok = (each.fields for each in caplog.records if "login" in each.msg)  # type: ignore[attr-defined]
         assert (failed["user"], failed["ip"]) == (ALICE, "192.0.2.1")
-        assert ok["account"] == ALICE
+        assert ok["user"] == ALICE
         [record] = place.house.journal.records
         verdicts = [(each["stage"], each["verdict"]) for each in record["decisions"]]
         assert verdicts == [("login", "reject"), ("login", "accept")]

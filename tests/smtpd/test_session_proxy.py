@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
-from notqmail.config import Limits
+from notqmail.auth.sasl import Decoy
+from notqmail.config import Ban, Limits
 from notqmail.mail.network import Networks
+from notqmail.policy.login_guard import LoginGuard
+from notqmail.smtpd.login import Logins
 from notqmail.smtpd.service import Doors
+from notqmail.system.clock import SystemClock
+from tests.support.logins import Accounts
 from tests.support.session import House, Transport, run
 from tests.support.tls_client import OneCertificate, TlsClient
 
@@ -234,9 +239,18 @@ def test_the_session_begins_anew_as_the_client_that_xclient_names() -> None:
     run(scenario())
 
 
-def test_a_login_that_a_proxy_vouches_for_is_one() -> None:
+def test_a_login_that_a_proxy_vouches_for_is_one_at_a_door_for_logins() -> None:
     async def scenario() -> None:
-        place = xhouse()
+        logins = Logins(
+            accounts=Accounts({}),
+            mechanisms=("PLAIN",),
+            attempts=3,
+            guard=LoginGuard(Ban(), SystemClock()),
+            decoy=Decoy(b"secret"),
+            nonce=lambda: "nonce",
+            clock=SystemClock(),
+        )
+        place = xhouse(logins=logins, kind="submission")
         wire = place.connect(PROXY)
 
         wire.send(EHLO + f"XCLIENT ADDR={CLIENT} LOGIN=alice@example.org\r\n".encode())
@@ -254,6 +268,7 @@ def test_a_login_that_a_proxy_vouches_for_is_one() -> None:
     ("line", "reply"),
     [
         (b"XCLIENT\r\n", "501 5.5.4"),
+        (b"XCLIENT LOGIN=alice@example.org\r\n", "501 5.5.4"),
         (b"XCLIENT ADDR=none\r\n", "501 5.5.4"),
         (b"MAIL FROM:<a@example.net>\r\nXCLIENT ADDR=192.0.2.9\r\n", "503 5.5.1"),
     ],

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from notqmail.app.doors import Gatekeeper, make_doors
 from notqmail.app.rules import Rules, make_rules
 from notqmail.app.world import World
-from notqmail.config import Config, Limits, Listen, load
+from notqmail.config import Config, Limits, Listen, endpoint, load
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry
 from notqmail.mail.envelope import Envelope, Recipient
@@ -27,6 +27,7 @@ from notqmail.mail.outcome import Outcome
 from notqmail.mail.received import injected_field
 from notqmail.mail.reply import Reply
 from notqmail.policy.login_guard import LoginGuard
+from notqmail.policy.one_address import REMEDY, OneAddress
 from notqmail.policy.reference import References
 from notqmail.policy.settle import Disagreement
 from notqmail.policy.transaction import Transaction
@@ -42,7 +43,7 @@ from notqmail.queue.submit import LISTENER as LOCAL
 from notqmail.queue.submit import Submission
 from notqmail.smtpd.listener import Listener
 from notqmail.smtpd.service import Service
-from notqmail.system import descriptors
+from notqmail.system import descriptors, privileges
 from notqmail.system.submission import LocalUser
 from notqmail.web.metrics import Metrics
 
@@ -97,6 +98,7 @@ class Server:
         self.journal = world.journal(config)
         self.ready = False
         self.listeners: dict[str, Listener] = {}
+        self._seen: dict[str, OneAddress] = {}
         self.manager: Manager | None = None
         self._undo = contextlib.AsyncExitStack()
 
@@ -253,8 +255,21 @@ class Server:
             new_id=self.intake.new_id,
             new_ref=self.references,
             doors=make_doors(listen, config, self.tls),
+            met=self._watcher(listen),
             logins=None if gatekeeper is None else gatekeeper.logins(listen, config, self.clock),
         )
+
+    def _watcher(self, listen: Listen) -> Callable[[str], None]:
+        """Give what is told the clients of a listener: does a proxy hide them?"""
+        if all(privileges.is_loopback(endpoint(where).host) for where in listen.bind):
+            return lambda address: None
+        seen = self._seen.setdefault(listen.name, OneAddress(listen.name))
+
+        def met(address: str) -> None:
+            if (finding := seen.connected(address)) is not None:
+                _log.warning("%s remedy=%r", finding, REMEDY)
+
+        return met
 
     def _fitting(self, limits: Limits) -> Limits:
         """As many connections as leave descriptors for everything else."""

@@ -19,6 +19,8 @@ from typing import Any
 from notqmail.journal import connection_record
 from notqmail.mail.reply import Reply
 from notqmail.policy.evidence import Decision
+from notqmail.policy.require_auth import AUTH_FIRST
+from notqmail.policy.require_tls import STARTTLS_FIRST
 from notqmail.policy.transaction import Session, Tls
 from notqmail.policy.verdict import Accept
 from notqmail.policy.xclient import assume
@@ -251,6 +253,8 @@ class Dialogue:
         if self._mailing.open:
             return replies.FINISH_FIRST
         logins = self._service.logins
+        if command.login and logins is None:
+            return replies.NO_VOUCHING
         session = assume(
             self.session, command, self._direct, logins.realm if logins is not None else ""
         )
@@ -266,7 +270,7 @@ class Dialogue:
         if self._logins is None:
             return replies.NO_LOGIN
         if session.tls is None:
-            return replies.TLS_FIRST
+            return STARTTLS_FIRST
         if not session.esmtp:
             return replies.HELLO_FIRST
         if session.login is not None:
@@ -279,7 +283,7 @@ class Dialogue:
         """A door for our own people tells at once what it misses (RFC 3207 §4, RFC 4954 §6)."""
         session = self.session
         if self._logins is not None and session.login is None:
-            return replies.TLS_FIRST if session.tls is None else replies.LOGIN_FIRST
+            return STARTTLS_FIRST if session.tls is None else AUTH_FIRST
         return self._mailing.mail(command)
 
     def _quit(self, command: smtp.Quit) -> Answer:

@@ -22,6 +22,7 @@ from notqmail.mail.errors import AuthUnavailableError
 from notqmail.mail.login import Attempt, Login
 from notqmail.mail.reply import Reply
 from notqmail.policy.evidence import Decision
+from notqmail.policy.login_log import log_failure, log_success
 from notqmail.policy.transaction import Session
 from notqmail.policy.verdict import Accept, Reject
 from notqmail.ports import Authenticator, Clock
@@ -161,14 +162,12 @@ class LoginDialogue:
         self._exchange = None
         session.login = login
         self._decide(Accept("login", self._facts(account=login.account, label=login.label)))
-        event(
-            _log,
-            "login",
-            s=session.id,
-            ip=attempt.address,
+        log_success(
+            session=session.id,
+            address=attempt.address,
             account=login.account,
-            label=login.label,
             mechanism=self._mechanism,
+            label=login.label,
         )
         self._count("ok")
         await logins.accounts.used(login, attempt, logins.clock.now())
@@ -181,16 +180,12 @@ class LoginDialogue:
         self._failures += 1
         penalty = self._logins.guard.failed(self._attempt.address)
         banned = penalty.banned_until is not None
-        event(
-            _log,
-            "login-failed",
-            level=logging.WARNING,
-            s=self._session.id,
-            ip=self._attempt.address,
+        log_failure(
+            session=self._session.id,
+            address=self._attempt.address,
             user=failure.user,
             mechanism=self._mechanism,
             why=failure.why,
-            banned=banned,
         )
         reply = replies.TOO_MANY_LOGINS if self._enough() or banned else replies.LOGIN_WRONG
         self._end(reply, "wrong", user=failure.user, detail=failure.why)

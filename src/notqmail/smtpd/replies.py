@@ -31,10 +31,9 @@ FINISH_CHUNKS = Reply(503, "5.5.1", "the message was begun with BDAT: finish it 
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients; send the rest in another message")
 NEED_UTF8 = Reply(553, "5.6.7", "this address needs SMTPUTF8 on MAIL")
 
-TLS_FIRST = Reply(530, "5.7.0", "say STARTTLS first")
 TLS_ALREADY = Reply(503, "5.5.1", "TLS is on already")
 NO_TLS = Reply(502, "5.5.1", "STARTTLS is not available here")
-LOGIN_FIRST = Reply(530, "5.7.0", "log in first")
+NO_VOUCHING = Reply(501, "5.5.4", "nobody logs in here, LOGIN means nothing")
 NO_LOGIN = Reply(502, "5.5.1", "nobody logs in here; use port 465 or 587")
 LOGIN_ALREADY = Reply(503, "5.5.1", "you are logged in already")
 NO_MECHANISM = Reply(504, "5.5.4", "this mechanism is not offered here")

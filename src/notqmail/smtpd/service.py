@@ -66,7 +66,7 @@ class Doors:
 @dataclass(frozen=True, slots=True)
 class Service:
     """One listener's service. `new_id` makes queue ids, `new_ref` the reference of a refusal; `logins` None: nobody
-    logs in here."""
+    logs in here; `met` is told the address of each client."""
 
     listener: str
     kind: str
@@ -85,6 +85,7 @@ class Service:
     new_ref: Callable[[], str]
     doors: Doors = Doors()
     logins: Logins | None = None
+    met: Callable[[str], None] = lambda address: None
     banner: Reply = field(init=False)
     helo: Reply = field(init=False)
     _offers: dict[tuple[str, ...], Offer] = field(init=False, default_factory=dict)

@@ -161,6 +161,7 @@ class SmtpSession(asyncio.Protocol):
     def _meet(self, peer: Peer) -> None:
         """It is known who the client is: let it in, or tell it why not."""
         self._peer = peer
+        self._service.met(peer.address)
         refusal = self._registry.place(self, peer.address)
         logins = self._service.logins
         if refusal is None and logins is not None and logins.guard.banned(peer.address) is not None:
