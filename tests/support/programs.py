@@ -15,6 +15,15 @@ POSTFIX_LIBRARIES = ":".join(
     str(path)
     for path in (POSTFIX / "usr/lib/postfix", *sorted(POSTFIX.glob("usr/lib/*-linux-gnu")))
 )
+DOVECOT = ROOT / ".peers" / "dovecot"
+DOVECOT_LIBRARIES = ":".join(
+    str(path)
+    for path in (
+        DOVECOT / "usr/lib/dovecot",
+        DOVECOT / "usr/lib/dovecot/modules/old-stats",
+        *sorted(DOVECOT.glob("usr/lib/*-linux-gnu")),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,15 @@ def postfix_program(name: str) -> str:
         if path.exists():
             return str(path)
     pytest.skip(f"{name}: Postfix is not unpacked below .peers; scripts/peers does it (as root)")
+
+
+def dovecot_program(name: str) -> str:
+    """Give the path of a program of the unpacked Dovecot, `doveconf` for one; skip where it is not."""
+    for directory in ("usr/sbin", "usr/bin"):
+        path = DOVECOT / directory / name
+        if path.exists():
+            return str(path)
+    pytest.skip(f"{name}: Dovecot is not unpacked below .peers; scripts/peers does it (as root)")
 
 
 def environment() -> dict[str, str]:
