@@ -18,7 +18,11 @@ LEAST = {
 }
 
 # with one of each table that may stand several times
-WHOLE = {**LEAST, "tls": {"certificate": [{"chain": "tls/cert.pem", "key": "tls/key.pem"}]}}
+WHOLE = {
+    **LEAST,
+    "tls": {"certificate": [{"chain": "tls/cert.pem", "key": "tls/key.pem"}]},
+    "outbound": {"to": [{"name": "strict"}]},
+}
 
 
 def parsed(text: str) -> Config:
