@@ -31,6 +31,7 @@ EXAMPLE: dict[str, Any] = {
         ]
     },
     "domain": [{"name": "example.org"}],
+    "outbound": {"to": [{"name": "strict", "domains": ["example.net"], "tls": "verify"}]},
     "web": {"bind": ["127.0.0.1:8025"]},
 }
 

@@ -16,9 +16,11 @@ from notqmail.app.rules import is_us
 from notqmail.app.server import Server
 from notqmail.app.start import bind_all
 from notqmail.config import load
+from notqmail.delivery.remote import RemoteTransport
 from notqmail.mail.address import Address
 from notqmail.mail.envelope import Envelope, Recipient
 from notqmail.mail.errors import ConfigError
+from notqmail.mail.hop import Hop
 from notqmail.mail.sending import SendingLimits
 from notqmail.system.addresses import is_ours
 from notqmail.system.control import call
@@ -233,6 +235,33 @@ def test_a_busy_port_is_one_sentence_with_its_key(home: Path):
 
     with taken, pytest.raises(ConfigError, match=r"listen\[0\].bind.*in use.*stop it"):
         bind_all(load(home / "notqmail.toml"))
+
+
+async def test_reload_takes_over_the_way_out(home: Path):
+    async with serving(home) as (server, _):
+        file = home / "notqmail.toml"
+        file.write_text(CONFIG + '[[outbound.to]]\nname = "t"\nsmarthost = "relay.example:587"\n')
+
+        assert await server.reload() == []
+
+        hop = server.resolve(Address.parse("bob@example.net")).hop
+        assert hop == Hop("smtp", "relay.example:587;t")
+        remote = server.transports["smtp"]
+        assert isinstance(remote, RemoteTransport)
+        assert [table.name for table in remote._setup.outbound.to] == ["t"]
+
+
+async def test_reload_with_a_password_that_is_missing_changes_nothing(home: Path):
+    login = '[outbound.login]\nuser = "alice"\npassword_file = "none"\n'
+    async with serving(home) as (server, _):
+        (home / "notqmail.toml").write_text(
+            f'{CONFIG}[outbound]\nsmarthost = "relay.example:465"\ntls = "verify"\n{login}'
+        )
+
+        with pytest.raises(ConfigError, match="none: No such file"):
+            await server.reload()
+
+        assert server.resolve(Address.parse("bob@example.net")).hop == Hop("smtp", "example.net")
 
 
 def test_we_are_who_listens_on_the_port_that_others_deliver_to(home: Path):

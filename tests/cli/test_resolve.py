@@ -71,3 +71,14 @@ def test_why_nothing_is_known_is_status_1(config: Path) -> None:
 
     assert ended.status == 1
     assert "Nothing is known by that name" in ended.out
+
+
+def test_way_out_may_depend_on_who_sends(config: Path) -> None:
+    table = '\n[[outbound.to]]\nname = "club"\nsenders = ["@club.example"]\nsmarthost = "relay.example:587"\n'
+    config.write_text(config.read_text("utf-8") + table, "utf-8")
+
+    ours = notqmail("resolve", "x@example.net", "-c", config)
+    theirs = notqmail("resolve", "x@example.net", "--from", "bob@club.example", "-c", config)
+
+    assert ours.out == "x@example.net  remote → smtp example.net\n"
+    assert theirs.out == "x@example.net  remote → smtp relay.example:587;club\n"

@@ -45,7 +45,9 @@ def test_sigterm_tells_idle_clients_421(own: Server) -> None:
 
 def test_second_server_on_the_same_data_says_so_in_one_line(own: Server) -> None:
     config = own.directory / "second.toml"
-    own.configure({"listen.0.bind": ["127.0.0.1:0"], "web.bind": []}, into=config)
+    own.configure(
+        {f"listen.{i}.bind": ["127.0.0.1:0"] for i in range(3)} | {"web.bind": []}, into=config
+    )
 
     second = notqmail("serve", "-c", str(config))
 

@@ -120,8 +120,8 @@ class Server:
     ) -> Sequence[tuple[Recipient, Hop]]:
         return self.rules.router.route(recipient, sender)
 
-    def resolve(self, address: Address) -> Resolution:
-        return self.rules.router.resolve(address)
+    def resolve(self, address: Address, sender: Address | None = None) -> Resolution:
+        return self.rules.router.resolve(address, sender)
 
     def on_queue(
         self, txn: Transaction | None, message: Message, id: str

@@ -15,12 +15,15 @@ Tree = Mapping[str, Any]
 
 @command(example="notqmail resolve sales@example.org", records=True)
 @click.argument("address", metavar="ADDR")
-def resolve(config: Path, as_json: bool, address: str) -> int:
+@click.option(
+    "--from", "sender", metavar="ADDR", default="", help="Who sends it, where that matters."
+)
+def resolve(config: Path, as_json: bool, address: str, sender: str) -> int:
     """Show where mail for an address would go.
 
     The tree shows each alias on the way and the rule that decided. The status is 1 when mail would be refused.
     """
-    tree: Tree = server.ask(load(config), "resolve", {"address": address})
+    tree: Tree = server.ask(load(config), "resolve", {"address": address, "sender": sender})
     if as_json:
         table.show_json([tree])
     else:

@@ -20,7 +20,6 @@ from notqmail.mail.protection import Level
 from notqmail.mail.reply import Reply
 
 MAX_LINE = 512  # octets of a command, RFC 4954 §4 after RFC 5321 §4.5.3.1.4
-MAX_STEPS = 4  # challenges; no mechanism of ours has more
 
 _log = logging.getLogger(__name__)
 
@@ -74,16 +73,14 @@ class _Dialogue:
         ):
             command, first = with_first[:-2], None
         reply = await self._say(command)
-        for _ in range(MAX_STEPS):
-            if reply.code != 334:
-                return reply
+        while reply.code == 334:  # as often as the mechanism has an answer
             try:
                 answer, first = first or await self._answer(reply), None
             except ValueError:
                 await self._say(b"*")
                 raise
             reply = await self._say(_encode(answer))
-        raise ValueError("the server asks without end")
+        return reply
 
     async def _answer(self, reply: Reply) -> bytes:
         try:

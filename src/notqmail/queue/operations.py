@@ -35,7 +35,7 @@ class OperationError(NotqmailError):
 class Resolves(Protocol):
     """What is needed of a Router."""
 
-    def resolve(self, address: Address) -> Resolution: ...
+    def resolve(self, address: Address, sender: Address | None = None) -> Resolution: ...
 
 
 class Works(Protocol):
@@ -120,8 +120,10 @@ class Operations:
         return list(await self._journal.find(text(args, "ref"), limit))
 
     async def resolve(self, args: Arguments) -> dict[str, Any]:
-        """Give where mail for `address` goes, as a tree."""
-        return self._router.resolve(Address.parse(text(args, "address"))).plain()
+        """Give where mail for `address` goes, from `sender` or nobody, as a tree."""
+        address = Address.parse(text(args, "address"))
+        sender = Address.parse(text(args, "sender")) if args.get("sender") else None
+        return self._router.resolve(address, sender).plain()
 
     def _action(self, action: Action) -> Operation:
         async def act(args: Arguments) -> dict[str, Any]:
