@@ -208,7 +208,7 @@ def test_a_key_that_only_root_can_read_is_a_warning() -> None:
         for path in (live, live / "mx.example.org"):
             path.chmod(0o755)
         (live / "mx.example.org" / "privkey.pem").chmod(0o600)
-        config.write_text(config.read_text().replace('#user = ""', 'user = "nobody"'))
+        config.write_text(config.read_text().replace('#user = ""', 'user = "nobody"', 1))
         for name in ("users", "aliases", "app-passwords", "data"):
             shutil.chown(config.with_name(name), "nobody")
 

@@ -164,7 +164,7 @@ def test_a_second_server_is_refused_and_the_queue_stays_with_the_first(server: S
 
 def test_bans_are_live_and_outlive_the_server(server: Server) -> None:
     assert server.command("ban", "add", "203.0.113.7", "--for", "1h").status == 0
-    assert "banned network=203.0.113.7/32" in server.log
+    server.wait_log("banned network=203.0.113.7/32")
 
     server.stop()
     server.restart()

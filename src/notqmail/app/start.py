@@ -86,8 +86,8 @@ def serve(path: Path) -> int:
     machine.prepare(config)
     if who is not None:
         privileges.hand_over(config.data, who)
-        for accounts in (config.users, config.aliases, config.submission.senders):
-            privileges.let_read(Path(accounts), who)
+        for named in _read_by_the_user(config):
+            privileges.let_read(Path(named), who)
         privileges.become(who)
         privileges.check_python(who)
     else:
@@ -102,6 +102,14 @@ def serve(path: Path) -> int:
     finally:
         output.stop()
     return 0
+
+
+def _read_by_the_user(config: Config) -> Sequence[str]:
+    """The files that are read again while the server runs."""
+    logins = [config.outbound.login, *(table.login for table in config.outbound.to)]
+    passwords = [login.password_file for login in logins if login.password_file]
+    auth, submission = config.auth, config.submission
+    return [config.users, config.aliases, auth.app_passwords, submission.senders, *passwords]
 
 
 def _tell_unraisable(what: "sys.UnraisableHookArgs") -> None:
