@@ -84,3 +84,12 @@ def test_a_line_is_counted_from_the_line_end_before_it() -> None:
     for piece in (b"aaaa\nbb\n", b"c" * 9):
         finder.measure(piece)
     assert not finder.faults.long_line
+
+
+def test_a_line_end_that_begins_a_piece_ends_the_line_of_the_piece_before() -> None:
+    finder = FaultFinder(10)
+
+    for piece in (b"aaaa", b"\nbb", b"ccccc"):
+        finder.measure(piece)
+
+    assert not finder.faults.long_line
