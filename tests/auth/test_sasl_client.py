@@ -5,8 +5,8 @@ import scramp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notqmail.auth.binding import END_POINT
 from notqmail.auth.sasl_client import (
-    BINDING,
     MAX_ITERATIONS,
     STRENGTH,
     ClientExchange,
@@ -60,7 +60,7 @@ def test_another_implementation_lets_us_in(mechanism: str, user: str, password: 
     kept = known.make_auth_info(password)
     server = known.make_server(
         lambda name: kept if name == user else None,
-        channel_binding=(BINDING, binding) if binding else None,
+        channel_binding=(END_POINT, binding) if binding else None,
     )
     exchange = client_exchange(mechanism, user, password, binding, NONCE)
 

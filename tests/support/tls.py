@@ -28,6 +28,21 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519Pri
 S = TypeVar("S", bound=ssl.SSLObject)
 S_co = TypeVar("S_co", bound=ssl.SSLObject, covariant=True)
 
+SHA1 = x509.load_pem_x509_certificate(  # for a.example; libraries make no such certificate any more
+    b"""\
+-----BEGIN CERTIFICATE-----
+MIIBfTCCASSgAwIBAgIUbaXc1y0HvQqG4HngvGxwfs4eUGkwCQYHKoZIzj0EATAU
+MRIwEAYDVQQDDAlhLmV4YW1wbGUwIBcNMjYxMTI3MjEwMDM2WhgPMjEyNjExMDMy
+MTAwMzZaMBQxEjAQBgNVBAMMCWEuZXhhbXBsZTBZMBMGByqGSM49AgEGCCqGSM49
+AwEHA0IABAl3NOADevOh3GZlSPbfQZeTfMcmat7oi6tJbIAcsur7eTt2ECs2/1W5
+mEaewXzK9LnhpmkslCGvAuX8bZeo5nejUzBRMB0GA1UdDgQWBBR0dFUKPvuwiqZG
+4Ce2+vWYg9pKWjAfBgNVHSMEGDAWgBR0dFUKPvuwiqZG4Ce2+vWYg9pKWjAPBgNV
+HRMBAf8EBTADAQH/MAkGByqGSM49BAEDSAAwRQIgKUVXrNtpOurN46fQgE6Sfst+
+gPslWp5L8GboI3YGnR0CIQDV0SbJrQ/iKN65G05ozj4FTOk+jXIsQAwoz/veu/wi
+IA==
+-----END CERTIFICATE-----
+"""
+)
 DAY = timedelta(days=1)
 TURNS = 10  # of a handshake; a whole one needs three
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from notqmail.auth.passwords_only import PasswordSource
 from notqmail.mail.errors import AuthUnavailableError
 from notqmail.mail.login import Attempt
-from notqmail.ports import Authenticator
 
 REALM = "example.org"
 SECRET = "пароль sésame:\t1"
@@ -23,7 +23,7 @@ ATTEMPT = Attempt("2001:db8::7", "192.0.2.1")
 class Backend:
     """`source` is tested. `seen` gives the names that what is behind it was asked about; `away` makes it unable to tell."""
 
-    source: Authenticator
+    source: PasswordSource
     seen: Callable[[], Sequence[bytes]]
     away: Callable[[], None]
 
@@ -129,13 +129,3 @@ class AuthenticatorConformance:
 
         assert secret not in caplog.text + str(raised.value) + repr(raised.value)
         assert secret not in repr(backend.source)
-
-    async def test_only_password_mechanisms_are_served(self, backend: Backend) -> None:
-        source = backend.source
-
-        assert source.mechanisms == {"PLAIN", "LOGIN"}
-        assert await source.scram("SCRAM-SHA-256", "alice", ATTEMPT) is None
-        assert await source.certificate(["alice@example.org"], "", ATTEMPT) is None
-        login = await source.password("bob", "0", ATTEMPT)
-        assert login is not None
-        await source.used(login, ATTEMPT, 0.0)

@@ -1,4 +1,4 @@
-"""Certificates as values: names, the choice among several, channel bindings."""
+"""Certificates as values: names, the choice among several."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from hypothesis import given
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 from notqmail.config import Certificate
 from notqmail.system.certificates import (
     Pair,
-    binding,
     choose,
     client_names,
     covering,
@@ -26,24 +24,9 @@ from notqmail.system.certificates import (
     pairs_in,
     weakness,
 )
-from tests.support.tls import DAY, Authority, new_key
+from tests.support.tls import DAY, SHA1, Authority
 
 AUTHORITY = Authority()
-SHA1 = x509.load_pem_x509_certificate(  # for a.example; libraries make no such certificate any more
-    b"""\
------BEGIN CERTIFICATE-----
-MIIBfTCCASSgAwIBAgIUbaXc1y0HvQqG4HngvGxwfs4eUGkwCQYHKoZIzj0EATAU
-MRIwEAYDVQQDDAlhLmV4YW1wbGUwIBcNMjYxMTI3MjEwMDM2WhgPMjEyNjExMDMy
-MTAwMzZaMBQxEjAQBgNVBAMMCWEuZXhhbXBsZTBZMBMGByqGSM49AgEGCCqGSM49
-AwEHA0IABAl3NOADevOh3GZlSPbfQZeTfMcmat7oi6tJbIAcsur7eTt2ECs2/1W5
-mEaewXzK9LnhpmkslCGvAuX8bZeo5nejUzBRMB0GA1UdDgQWBBR0dFUKPvuwiqZG
-4Ce2+vWYg9pKWjAfBgNVHSMEGDAWgBR0dFUKPvuwiqZG4Ce2+vWYg9pKWjAPBgNV
-HRMBAf8EBTADAQH/MAkGByqGSM49BAEDSAAwRQIgKUVXrNtpOurN46fQgE6Sfst+
-gPslWp5L8GboI3YGnR0CIQDV0SbJrQ/iKN65G05ozj4FTOk+jXIsQAwoz/veu/wi
-IA==
------END CERTIFICATE-----
-"""
-)
 UTF8_MAILBOX = ObjectIdentifier("1.3.6.1.5.5.7.8.9")
 
 
@@ -171,20 +154,6 @@ def test_what_is_too_weak_is_said() -> None:
     assert weakness(issue(["a.example"], "RSA").leaf) == ""
     assert "has 1024 bits" in weakness(issue(["a.example"], "RSA-1024").leaf)
     assert weakness(SHA1) == "it is signed with SHA1"
-
-
-def test_the_binding_is_the_hash_that_the_signature_uses() -> None:
-    leaf = AUTHORITY.issue(["a.example"], digest=hashes.SHA384()).leaf
-
-    assert binding(leaf) == leaf.fingerprint(hashes.SHA384())
-
-
-def test_the_binding_of_a_weak_signature_is_sha256() -> None:
-    assert binding(SHA1) == SHA1.fingerprint(hashes.SHA256())
-
-
-def test_a_signature_without_a_hash_has_no_binding() -> None:
-    assert binding(Authority(new_key("Ed25519")).issue(["a.example"]).leaf) is None
 
 
 def client(*names: str | x509.GeneralName, email: str = "") -> bytes:

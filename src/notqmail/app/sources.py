@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from notqmail.app.doors import realm
 from notqmail.app.world import Later
 from notqmail.auth.chain import Chain
+from notqmail.auth.passwords_only import PasswordsOnly
 from notqmail.config import SUBMISSION, Config
 from notqmail.config.auth import Source
 from notqmail.ports import Authenticator, Directory
@@ -57,15 +58,20 @@ async def _open(
             last_use = LastUse(config.data / USED, pool)
             return UserAccounts(InForce(directory), domain, gate, last_use, auth.argon2)
         case "dovecot":
-            return DovecotAuthenticator(auth.dovecot, domain, auth.waiting)
+            return PasswordsOnly(DovecotAuthenticator(auth.dovecot, domain, auth.waiting))
         case "pam":
-            return await asyncio.to_thread(PamAuthenticator, auth.pam, domain, auth.waiting)
+            pam = await asyncio.to_thread(PamAuthenticator, auth.pam, domain, auth.waiting)
+            return PasswordsOnly(pam)
         case "checkpassword":
             assert helper is not None  # it was started, because this source is named
-            return CheckpasswordAuthenticator(auth.checkpassword, domain, helper, auth.waiting)
+            return PasswordsOnly(
+                CheckpasswordAuthenticator(auth.checkpassword, domain, helper, auth.waiting)
+            )
         case "system":
             assert helper is not None
-            return SystemAuthenticator(auth.system, domain, helper, auth.checks, auth.waiting)
+            return PasswordsOnly(
+                SystemAuthenticator(auth.system, domain, helper, auth.checks, auth.waiting)
+            )
 
 
 class InForce:

@@ -17,10 +17,10 @@ import re
 from collections.abc import Collection
 from typing import Protocol
 
+from notqmail.auth.binding import END_POINT
 from notqmail.auth.saslprep import prepare
 from notqmail.auth.scram_keys import HASHES, MIN_ITERATIONS, derive, masked, signature
 
-BINDING = "tls-server-end-point"  # RFC 5929 §4
 # strongest first: one that binds the channel before one that does not, and the password in clear last
 STRENGTH = (
     "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN",
@@ -79,7 +79,7 @@ def client_exchange(
         return _Scram(base, user, password, ("n,," if binding is None else "y,,", b""), nonce)
     if binding is None:
         raise ValueError(f"{mechanism} needs TLS with a certificate that can be bound")
-    return _Scram(base, user, password, (f"p={BINDING},,", binding), nonce)
+    return _Scram(base, user, password, (f"p={END_POINT},,", binding), nonce)
 
 
 class _Lines:

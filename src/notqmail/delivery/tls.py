@@ -6,7 +6,6 @@ handshake, because the names that count are configured and need not be the one i
 Contexts are made by hand, so that no default of the interpreter changes what they mean.
 """
 
-import hashlib
 import ipaddress
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any, Self
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from notqmail.auth import binding
 from notqmail.mail.errors import ConfigError
 
 Certificate = Mapping[str, Any]  # as SSLObject.getpeercert gives it
@@ -69,17 +69,13 @@ def names_of(certificate: Certificate, limit: int = 3) -> str:
 
 
 def end_point(certificate: bytes | None) -> bytes | None:
-    """Give the channel binding tls-server-end-point of a certificate in DER (RFC 5929 §4.1); None where there is none."""
+    """Give the channel binding tls-server-end-point of a certificate in DER; None where there is none."""
     if certificate is None:
         return None
     try:
-        used = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+        return binding.end_point(x509.load_der_x509_certificate(certificate))
     except (ValueError, UnsupportedAlgorithm):
         return None
-    if used is None:  # Ed25519: the RFC defines nothing
-        return None
-    name = "sha256" if used.name in ("md5", "sha1") else used.name
-    return hashlib.new(name, certificate).digest()
 
 
 _KINDS = ("DNS", "IP Address")

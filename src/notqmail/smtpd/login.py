@@ -13,10 +13,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from notqmail.auth.binding import END_POINT
 from notqmail.auth.sasl import Challenge, Decoy, Exchange, Failure, Reason, Success, Terms
 from notqmail.auth.sasl import begin as begin_exchange
 from notqmail.auth.sasl import offered as offered_mechanisms
-from notqmail.auth.sasl_client import BINDING
 from notqmail.log import event
 from notqmail.mail.errors import AuthUnavailableError
 from notqmail.mail.login import Attempt, Login
@@ -114,7 +114,7 @@ class LoginDialogue:
                 decoy=logins.decoy,
                 nonce=logins.nonce,
                 realm=logins.realm,
-                bindings={BINDING: self._bindings},
+                bindings={END_POINT: self._bindings},
                 certificate=self._certificate(),
             ),
         )

@@ -1,20 +1,16 @@
 """Accounts behind a checkpassword program, qmail's interface (cr.yp.to/checkpwd/interface.html)."""
 
-from collections.abc import Sequence
-
 from notqmail.auth.credentials import Credentials, login_of
 from notqmail.config import Checkpassword
 from notqmail.mail.errors import AuthUnavailableError
-from notqmail.mail.login import Attempt, Login, ScramAccount
+from notqmail.mail.login import Attempt, Login
 from notqmail.system.gate import Gate
 from notqmail.system.spawn import CHECKPASSWORD, MAX_SECRETS
 from notqmail.system.spawn_client import Helper, words
 
 
 class CheckpasswordAuthenticator:
-    """ports.Authenticator. The program gets the name as it was sent; `realm` completes an address of a bare one."""
-
-    mechanisms = frozenset({"PLAIN", "LOGIN"})
+    """passwords_only.PasswordSource. The program gets the name as it was sent; `realm` completes an address of a bare one."""
 
     def __init__(self, config: Checkpassword, realm: str, helper: Helper, waiting: int) -> None:
         self._timeout, self._realm, self._helper = config.timeout, realm, helper
@@ -38,15 +34,6 @@ class CheckpasswordAuthenticator:
         if status == 1:
             return None
         raise AuthUnavailableError(f"the checkpassword program {words(status)}")
-
-    async def scram(self, mechanism: str, user: str, attempt: Attempt) -> ScramAccount | None:
-        return None
-
-    async def certificate(self, names: Sequence[str], user: str, attempt: Attempt) -> Login | None:
-        return None
-
-    async def used(self, login: Login, attempt: Attempt, at: float) -> None:
-        """Nothing: the program has seen it itself."""
 
     async def close(self) -> None:
         """Nothing: the helper is not ours."""

@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
 from typing import Any, cast
 
 from notqmail.auth.credentials import Credentials, login_of
 from notqmail.auth.dovecot import Accepted, Parser, Ready, Refused, cancel, greeting, request
 from notqmail.config import Dovecot
 from notqmail.mail.errors import AuthUnavailableError, RemoteProtocolError
-from notqmail.mail.login import Attempt, Login, ScramAccount
+from notqmail.mail.login import Attempt, Login
 
 _log = logging.getLogger(__name__)
 _UNREAD = 64 << 10  # octets that Dovecot may leave unread; over it: 454
@@ -19,10 +18,8 @@ Verdict = Accepted | Refused
 
 
 class DovecotAuthenticator:
-    """ports.Authenticator. One connection for all logins, made when it is needed first and whenever it was lost. Dovecot
+    """passwords_only.PasswordSource. One connection for all logins, made when it is needed first and whenever it was lost. Dovecot
     gets the name as it was sent and says what the account is called; `realm` completes an address of a bare one."""
-
-    mechanisms = frozenset({"PLAIN", "LOGIN"})
 
     def __init__(self, config: Dovecot, realm: str, waiting: int) -> None:
         self._config, self._realm, self._waiting = config, realm, waiting
@@ -79,15 +76,6 @@ class DovecotAuthenticator:
             connection.abort()
             raise
         return connection
-
-    async def scram(self, mechanism: str, user: str, attempt: Attempt) -> ScramAccount | None:
-        return None
-
-    async def certificate(self, names: Sequence[str], user: str, attempt: Attempt) -> Login | None:
-        return None
-
-    async def used(self, login: Login, attempt: Attempt, at: float) -> None:
-        """Nothing: Dovecot has seen it itself."""
 
     async def close(self) -> None:
         """End the connection; logins under way get AuthUnavailableError."""

@@ -10,14 +10,14 @@ import asyncio
 import importlib
 import pwd
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
 from notqmail.auth.credentials import Credentials, bare_name, login_of
 from notqmail.config import Pam
 from notqmail.mail.errors import AuthUnavailableError, ConfigError
-from notqmail.mail.login import Attempt, Login, ScramAccount
+from notqmail.mail.login import Attempt, Login
 from notqmail.system.gate import Gate
 
 # security/_pam_types.h: what a wrong name, a wrong password and an account that may not log in come back as
@@ -77,10 +77,8 @@ def user_id(name: str) -> int | None:
 
 
 class PamAuthenticator:
-    """ports.Authenticator. `realm` is our domain: alice may log in as "alice" and as "alice@REALM". Nobody logs in as
+    """passwords_only.PasswordSource. `realm` is our domain: alice may log in as "alice" and as "alice@REALM". Nobody logs in as
     root, whatever PAM says."""
-
-    mechanisms = frozenset({"PLAIN", "LOGIN"})
 
     def __init__(
         self,
@@ -121,15 +119,6 @@ class PamAuthenticator:
             resetcreds=False,  # nobody's session begins here
         )
         return conversation.code
-
-    async def scram(self, mechanism: str, user: str, attempt: Attempt) -> ScramAccount | None:
-        return None
-
-    async def certificate(self, names: Sequence[str], user: str, attempt: Attempt) -> Login | None:
-        return None
-
-    async def used(self, login: Login, attempt: Attempt, at: float) -> None:
-        """Nothing: PAM has seen it itself."""
 
     async def close(self) -> None:
         """Nothing: a conversation that still runs ends with the process at the latest."""

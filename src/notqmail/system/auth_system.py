@@ -3,21 +3,17 @@
 Who may read those is root, so the spawn helper looks, and says yes or no.
 """
 
-from collections.abc import Sequence
-
 from notqmail.auth.credentials import Credentials, bare_name, login_of
 from notqmail.config import System
 from notqmail.mail.errors import AuthUnavailableError
-from notqmail.mail.login import Attempt, Login, ScramAccount
+from notqmail.mail.login import Attempt, Login
 from notqmail.system.gate import Gate
 from notqmail.system.spawn import SYSTEM
 from notqmail.system.spawn_client import Helper, words
 
 
 class SystemAuthenticator:
-    """ports.Authenticator. `realm` is our domain: alice may log in as "alice" and as "alice@REALM"."""
-
-    mechanisms = frozenset({"PLAIN", "LOGIN"})
+    """passwords_only.PasswordSource. `realm` is our domain: alice may log in as "alice" and as "alice@REALM"."""
 
     def __init__(
         self, config: System, realm: str, helper: Helper, checks: int, waiting: int
@@ -36,15 +32,6 @@ class SystemAuthenticator:
         if status == 1:
             return None
         raise AuthUnavailableError(f"the check of a system user's password {words(status)}")
-
-    async def scram(self, mechanism: str, user: str, attempt: Attempt) -> ScramAccount | None:
-        return None
-
-    async def certificate(self, names: Sequence[str], user: str, attempt: Attempt) -> Login | None:
-        return None
-
-    async def used(self, login: Login, attempt: Attempt, at: float) -> None:
-        """Nothing: last log-ins of the machine are sessions on it."""
 
     async def close(self) -> None:
         """Nothing: the helper is not ours."""

@@ -118,17 +118,6 @@ def weakness(leaf: x509.Certificate) -> str:
     return ""
 
 
-def binding(leaf: x509.Certificate) -> bytes | None:
-    """Give the channel binding tls-server-end-point (RFC 5929 §4.1); None where the signature uses no hash that could
-    be named (Ed25519, Ed448): then none is defined."""
-    algorithm = leaf.signature_hash_algorithm
-    if algorithm is None:
-        return None
-    if isinstance(algorithm, hashes.MD5 | hashes.SHA1):
-        algorithm = hashes.SHA256()
-    return leaf.fingerprint(algorithm)
-
-
 def client_names(der: bytes) -> tuple[str, ...]:
     """Give the mail addresses a verified client certificate is issued for: rfc822Name and SmtpUTF8Mailbox (RFC 9598),
     and only without these the emailAddress of the subject (RFC 5280 §4.1.2.6). What cannot be read names nobody."""

@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
+from notqmail.auth.binding import end_point
 from notqmail.config import SUBMISSION, Config
 from notqmail.mail.errors import ConfigError
 from notqmail.mail.idn import canonical_domain
@@ -84,7 +85,7 @@ class _Setup:
         face = self.context(Face)
         for pair in pairs:
             take_up(face, pair)
-        bindings = (certificates.binding(pair.leaf) for pair in pairs)
+        bindings = (end_point(pair.leaf) for pair in pairs)
         face.bindings = tuple(each for each in bindings if each is not None)
         return face
 
