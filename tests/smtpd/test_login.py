@@ -378,6 +378,20 @@ def test_auth_has_its_place_in_a_session(tls: OneCertificate) -> None:
     run(scenario())
 
 
+def test_auth_in_a_transaction_is_refused(tls: OneCertificate) -> None:
+    """Only a proxy can bring it about: who has not logged in comes to no transaction here."""
+
+    async def scenario() -> None:
+        place = Place(tls)
+        client = place.connect()
+        await said(client, b"AUTH PLAIN " + PLAIN + b"\r\nMAIL FROM:<alice@example.org>\r\n")
+
+        assert (await said(client, b"AUTH PLAIN " + PLAIN + b"\r\n")).startswith(b"503 5.5.1")
+        assert (await said(client, b"RCPT TO:<bob@example.org>\r\n")).startswith(b"250")
+
+    run(scenario())
+
+
 def test_auth_needs_ehlo_first(tls: OneCertificate) -> None:
     async def scenario() -> None:
         wire = Place(tls, implicit=True).house.connect()
