@@ -165,6 +165,7 @@ def test_plain_with_an_initial_response(tls: OneCertificate, verb: bytes) -> Non
         assert await said(client, verb + b" " + PLAIN + b"\r\n") == b"235 2.7.0 logged in\r\n"
 
         assert b"AUTH" not in await said(client, EHLO)
+        assert (await said(client, b"MAIL FROM:<a@example.org> AUTH=<>\r\n")).startswith(b"250")
         assert place.accounts.uses[0].account == ALICE
         assert place.house.counts.logins == {"ok": 1}
 

@@ -38,6 +38,8 @@ class Counts(Protocol):
 
 
 NOWHERE = Networks(())
+# who has logged in may not do so again, and may still say AUTH= on MAIL (RFC 4954 §5)
+_SILENT_AUTH = " AUTH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,12 @@ class Service:
         """Say what is offered to a session as it is now. `mechanisms` are those it could log in by; `xclient` when it
         may say who its client is."""
         more = []
-        if session.tls is None:
-            if self.doors.tls is not None:
-                more.append("STARTTLS")
-        elif mechanisms and session.login is None:
+        if session.login is not None:
+            more.append(_SILENT_AUTH)
+        elif session.tls is not None and mechanisms:
             more.append(f"AUTH {' '.join(mechanisms)}")
+        if session.tls is None and self.doors.tls is not None:
+            more.append("STARTTLS")
         if xclient:
             more.append(f"XCLIENT {ATTRIBUTES}")
         key = tuple(more)
@@ -126,8 +129,9 @@ class Service:
             f"LIMITS MAILMAX={limits.messages} RCPTMAX={limits.recipients}",
             *more,
         )
-        keywords = frozenset(line.partition(" ")[0] for line in lines)
-        return Offer(Reply(250, "", "\n".join((self.hostname, *lines))), keywords)
+        keywords = frozenset(line.split()[0] for line in lines)
+        told = (line for line in lines if line != _SILENT_AUTH)
+        return Offer(Reply(250, "", "\n".join((self.hostname, *told))), keywords)
 
     def counted_login(self, result: str) -> None:
         """Tell the observers how an AUTH exchange ended."""
