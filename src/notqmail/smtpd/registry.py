@@ -94,6 +94,15 @@ class Registry:
             if not self._per_network[key]:
                 del self._per_network[key]
 
+    def handshake_began(self) -> None:
+        """Count a TLS handshake that has begun."""
+        self.handshakes += 1
+
+    def handshake_ended(self, result: str) -> None:
+        """It has ended: with a protocol version, or "failed"."""
+        self.handshakes -= 1
+        self._counts.secured(self._listener, result)
+
     def start(self, work: Work, done: Callable[["asyncio.Task[None]"], None]) -> None:
         """Run a dialogue's coroutine. It belongs to the registry: no hang-up cancels it."""
         task = self.loop.create_task(work)

@@ -9,21 +9,20 @@ cancel a commit.
 
 import asyncio
 import logging
-import ssl
 from typing import cast
 
 from notqmail.log import event
+from notqmail.mail.errors import RemoteProtocolError
 from notqmail.mail.reply import Reply
 from notqmail.policy.transaction import Peer, Session
 from notqmail.smtp.proxy import Malformed, ProxyReader
 from notqmail.smtpd import replies
-from notqmail.smtpd.channel import TlsChannel
 from notqmail.smtpd.dialogue import Dialogue, Work
 from notqmail.smtpd.registry import Registry, peer_of
 from notqmail.smtpd.service import Service
+from notqmail.smtpd.wire import Wire
 
 READ_AHEAD = 262_144  # octets read and not yet worked off before the socket is left alone
-LINGER = 10.0  # seconds for the last reply to leave before the connection is cut
 
 _log = logging.getLogger("notqmail.smtpd")
 
@@ -35,10 +34,9 @@ class SmtpSession(asyncio.Protocol):
         self._service = service
         self._registry = registry
         self._loop = registry.loop
-        self._transport: asyncio.Transport
+        self._wire: Wire
         self._peer: Peer
         self._proxy: ProxyReader | None = None  # while its header is awaited
-        self._channel: TlsChannel | None = None
         self._dialogue: Dialogue | None = None
         self._until: float | None = None  # when a PROXY header or a handshake has taken too long
         self._working = False
@@ -56,7 +54,7 @@ class SmtpSession(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are asyncio.Transport in all but inheritance
-        self._transport = cast(asyncio.Transport, transport)
+        self._wire = Wire(cast(asyncio.Transport, transport), self._registry)
         self._heard = self._since = self._loop.time()
         self._peer = peer = peer_of(transport)
         refusal = self._registry.admit(self)
@@ -75,8 +73,8 @@ class SmtpSession(asyncio.Protocol):
         plain: bytes | None = data
         if self._proxy is not None:
             plain = self._introduced(self._proxy, data)
-        if self._channel is not None and plain:
-            plain = self._decrypted(self._channel, plain)
+        if plain:
+            plain = self._decrypted(plain)
         dialogue = self._dialogue
         if dialogue is None or not plain or self._lost:
             return
@@ -102,6 +100,7 @@ class SmtpSession(asyncio.Protocol):
         if self._admitted:
             self._admitted = False
             self._registry.leave(self)
+        self._wire.lost()
         if self._lost:
             return
         self._lost = True
@@ -138,7 +137,7 @@ class SmtpSession(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection now."""
-        self._transport.abort()
+        self._wire.abort()
 
     # -- the door: PROXY, TLS -----------------------------------------------------------------------------------
 
@@ -190,8 +189,8 @@ class SmtpSession(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if not self._service.doors.implicit:
-            self._transport.write(refusal.wire)
-        self._transport.close()
+            self._wire.send(refusal.wire)
+        self._wire.cut()
 
     def _crowded(self) -> bool:
         return self._registry.handshakes >= self._service.doors.handshakes
@@ -202,45 +201,33 @@ class SmtpSession(asyncio.Protocol):
         if self._crowded():
             self._fail(str(replies.TOO_MANY_HANDSHAKES))
             return
-        self._registry.handshakes += 1
-        self._channel = TlsChannel(doors.tls, self._service.kind)
+        self._wire.begin_tls(doors.tls, self._service.kind)
         self._allow(doors.handshake_timeout)
 
-    def _decrypted(self, channel: TlsChannel, data: bytes) -> bytes:
-        """Give what the client said; b"" during the handshake and after a failure."""
-        shaking = not channel.established
+    def _decrypted(self, data: bytes) -> bytes:
+        """Give what the client said; b"" during a handshake and after a failure."""
+        wire, shaking = self._wire, self._wire.shaking
         try:
-            plain = channel.receive(data)
-        except ssl.SSLError as error:
-            self._send(channel.take())  # the alert
-            self._fail(channel.failure(error))
+            said = wire.receive(data)
+        except RemoteProtocolError as error:
+            self._fail(str(error))
             return b""
-        if shaking and channel.established:
-            self._secured(channel)
-        if not (
-            shaking and channel.patient
-        ):  # else with the next reply: one write(2) less for each connection
-            self._send(channel.take())
-        if channel.ended and not self._ended:
+        if shaking and not wire.shaking:
+            self._secured()
+        if wire.ended and not self._ended:
             self._loop.call_soon(self.eof_received)  # after what it said before
-        return plain
+        return said
 
-    def _secured(self, channel: TlsChannel) -> None:
+    def _secured(self) -> None:
         """A handshake is done."""
         assert self._dialogue is not None
         self._until = None
-        self._registry.handshakes -= 1
-        tls = channel.describe()
-        self._service.counts.secured(self._service.listener, tls.version)
-        self._dialogue.secured(tls, channel.bindings())
+        self._dialogue.secured(*self._wire.security())
         if not self._opened:
             self._greet()
 
     def _fail(self, why: str) -> None:
         """The client did not come through the door, or TLS broke: the journal knows why, and the connection ends."""
-        if self._channel is not None and self._until is not None:
-            self._registry.handshakes -= 1
-            self._service.counts.secured(self._service.listener, "failed")
         self._until = None
         dialogue = self._dialogue
         if dialogue is None:
@@ -250,7 +237,7 @@ class SmtpSession(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._proxy = None
-        self._transport.close()
+        self._wire.cut()
 
     def _allow(self, seconds: float) -> None:
         """Let the client have so long, whatever it sends meanwhile."""
@@ -295,11 +282,11 @@ class SmtpSession(asyncio.Protocol):
             dialogue.close()
         elif dialogue.closed or self._ended:
             self._close()
-        elif dialogue.upgrading and self._channel is None:
+        elif dialogue.upgrading and not self._wire.secure:
             self._begin_tls()
         elif not self._reading:
             self._reading = True
-            self._transport.resume_reading()
+            self._wire.resume()
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._working = False
@@ -320,38 +307,24 @@ class SmtpSession(asyncio.Protocol):
         dialogue = self._dialogue
         assert dialogue is not None
         if dialogue.out:
-            octets = b"".join(dialogue.out)
+            said = b"".join(dialogue.out)
             dialogue.out.clear()
-            channel = self._channel
-            if channel is not None and not self._lost:
-                try:
-                    channel.send(octets)
-                except ssl.SSLError as error:
-                    self._fail(channel.failure(error))
-                    return
-                octets = channel.take()
-            self._send(octets)
-
-    def _send(self, octets: bytes) -> None:
-        if octets and not self._lost:
-            self._transport.write(octets)
+            try:
+                self._wire.send(said)
+            except RemoteProtocolError as error:
+                self._fail(str(error))
 
     def _bound_input(self, dialogue: Dialogue) -> None:
         if self._reading and dialogue.pending > READ_AHEAD:
             self._reading = False
-            self._transport.pause_reading()
+            self._wire.pause()
 
     def _close(self) -> None:
         assert self._dialogue is not None
         self._dialogue.close()
         if self._timer is not None:
             self._timer.cancel()
-        if self._channel is not None:
-            self._channel.close()
-            self._send(self._channel.take())
-        self._transport.close()
-        if self._transport.get_write_buffer_size():
-            self._timer = self._loop.call_later(LINGER, self._transport.abort)
+        self._wire.close()
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -380,7 +353,7 @@ class SmtpSession(asyncio.Protocol):
             )
             return
         if not self._writable:
-            self._transport.abort()
+            self._wire.abort()
             return
         dialogue = self._dialogue
         assert dialogue is not None

@@ -1,0 +1,119 @@
+"""The octets of one connection: in clear, or through TLS from some moment on."""
+
+import asyncio
+import ssl
+from typing import Protocol
+
+from notqmail.mail.errors import RemoteProtocolError
+from notqmail.policy.transaction import Tls
+from notqmail.smtpd.channel import ServerTls, TlsChannel
+
+LINGER = 10.0  # seconds for the last reply to leave before the connection is cut
+
+
+class Handshakes(Protocol):
+    """Who counts the handshakes of a listener."""
+
+    def handshake_began(self) -> None: ...
+    def handshake_ended(self, result: str) -> None:
+        """`result` is a protocol version, or "failed"."""
+
+
+class Wire:
+    """A transport, and TLS over it. `shaking` is True during a handshake, `secure` from its beginning on, `ended` when
+    the peer has said over TLS that nothing more comes."""
+
+    def __init__(self, transport: asyncio.Transport, handshakes: Handshakes) -> None:
+        self.shaking = False
+        self._transport, self._handshakes = transport, handshakes
+        self._channel: TlsChannel | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+        self._lost = False
+
+    @property
+    def secure(self) -> bool:
+        return self._channel is not None
+
+    @property
+    def ended(self) -> bool:
+        return self._channel is not None and self._channel.ended
+
+    def begin_tls(self, tls: ServerTls, kind: str) -> None:
+        """What comes from now on is a handshake."""
+        self.shaking = True
+        self._handshakes.handshake_began()
+        self._channel = TlsChannel(tls, kind)
+
+    def receive(self, octets: bytes) -> bytes:
+        """Take what came, and give what the peer said. Raises RemoteProtocolError: TLS has failed."""
+        channel = self._channel
+        if channel is None:
+            return octets
+        try:
+            said = channel.receive(octets)
+        except ssl.SSLError as error:
+            self._write(channel.take())  # the alert
+            raise RemoteProtocolError(channel.failure(error)) from None
+        if not (self.shaking and channel.patient):  # else with the next reply: one write(2) less
+            self._write(channel.take())
+        if channel.established:
+            self._end_handshake(channel.describe().version)
+        return said
+
+    def security(self) -> tuple[Tls, tuple[bytes, ...]]:
+        """Say what protects the connection, and by which channel bindings it is known; after the handshake."""
+        assert self._channel is not None
+        return self._channel.describe(), self._channel.bindings()
+
+    def send(self, octets: bytes) -> None:
+        """Say something. Raises RemoteProtocolError: TLS has failed."""
+        channel = self._channel
+        if channel is not None and not self._lost:
+            try:
+                channel.send(octets)
+            except ssl.SSLError as error:
+                raise RemoteProtocolError(channel.failure(error)) from None
+            octets = channel.take()
+        self._write(octets)
+
+    def close(self) -> None:
+        """Say that nothing more comes, and close when all has left, at the latest after LINGER."""
+        if self._channel is not None:
+            self._channel.close()
+            self._write(self._channel.take())
+        self._transport.close()
+        if self._transport.get_write_buffer_size():
+            loop = asyncio.get_running_loop()
+            self._lingering = loop.call_later(LINGER, self._transport.abort)
+
+    def cut(self) -> None:
+        """Close without a word."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection now, whatever is on its way."""
+        self._transport.abort()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._lost = True
+        self._end_handshake("failed")
+        if self._lingering is not None:
+            self._lingering.cancel()
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._transport.resume_reading()
+
+    def _end_handshake(self, result: str) -> None:
+        if self.shaking:
+            self.shaking = False
+            self._handshakes.handshake_ended(result)
+
+    def _write(self, octets: bytes) -> None:
+        if octets and not self._lost:
+            self._transport.write(octets)
