@@ -152,8 +152,8 @@ class Server:
         later(self.store.close)
         later(self.journal.close)
         later(self.sending.close)
-        transports = await self.world.transports(config, later)
-        self._make_queue(config, transports)
+        self.transports = await self.world.transports(config, later)
+        self._make_queue(config, self.transports)
         self.operations = Operations(
             self.store, self.journal, self, self.clock, manager=self.manager
         )
