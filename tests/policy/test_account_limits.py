@@ -4,8 +4,9 @@ import pytest
 
 from notqmail.mail.errors import SpoolError
 from notqmail.mail.login import Login
+from notqmail.mail.reply import Reply
 from notqmail.mail.sending import LEAST, Hold, SendingLimits
-from notqmail.policy.account_limits import AccountLimits
+from notqmail.policy.account_limits import HELD_FULL, AccountLimits
 from notqmail.policy.transaction import Transaction
 from notqmail.policy.verdict import ACCEPT, Accept, Defer, Verdict
 from notqmail.smtp.content import DISK_FULL, STORE_DOWN
@@ -57,8 +58,9 @@ async def test_of_a_held_account_no_more_is_taken_than_fits() -> None:
 
     assert said[0] is ACCEPT
     assert [type(verdict) for verdict in said[1:]] == [Accept, Accept, Defer]
-    assert isinstance(said[3], Defer)
-    assert str(said[3].reply).startswith("452 4.7.0 too much mail of this account is held")
+    assert said[3] == Defer(
+        HELD_FULL, "account held", {"account": "alice@example.org", "kept": 3 * LEAST}
+    )
 
 
 async def test_every_recipient_counts() -> None:
@@ -84,11 +86,10 @@ async def test_who_has_not_logged_in_is_not_counted() -> None:
 
 
 @pytest.mark.parametrize(("full", "reply"), [(False, STORE_DOWN), (True, DISK_FULL)])
-async def test_what_cannot_be_counted_stays_with_the_client(full: bool, reply: object) -> None:
+async def test_what_cannot_be_counted_stays_with_the_client(full: bool, reply: Reply) -> None:
     sending = MemorySending()
     sending.fault = SpoolError("no", full=full)
 
     verdict, _ = await send(sending)
 
-    assert isinstance(verdict, Defer)
-    assert verdict.reply == reply
+    assert verdict == Defer(reply, "store")

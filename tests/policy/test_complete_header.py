@@ -85,8 +85,7 @@ def test_from_is_the_envelope_sender_or_the_login() -> None:
 def test_without_anybody_to_name_a_message_needs_its_own_from(login: Login | None) -> None:
     verdict, _ = through(b"Subject: hi\r\n\r\n", login, None)
 
-    assert isinstance(verdict, Reject)
-    assert verdict.reply == NO_FROM
+    assert verdict == Reject(NO_FROM, "no From")
     assert through(b"From: a@b\r\n\r\n", login, None)[0] is ACCEPT
 
 

@@ -78,7 +78,8 @@ def test_who_is_known_is_named() -> None:
     known = {**records.accepted(), "login": "alice", "tls": "TLSv1.3"}
     local = {**records.accepted(), "user": "alice"}
 
-    assert "TLSv1.3, logged in as alice" in explain([known])
+    assert "TLSv1.3, logged in as alice on listener" in explain([known])
+    assert ", logged in as alice (app password phone) on" in explain([{**known, "label": "phone"}])
     assert "injected by local user alice, session S1" in explain([local])
 
 

@@ -25,9 +25,15 @@ def test_when_all_come_from_one_private_address_it_is_said_once(address: str) ->
 
 
 def test_a_few_others_of_the_same_house_do_not_hide_it() -> None:
-    _, said = seen(*["127.0.0.1"] * 9, *[GATEWAY] * ENOUGH)
+    _, said = seen(*["127.0.0.1"] * 10, *[GATEWAY] * 90)
 
-    assert said[0].startswith("91 of 100 clients")
+    assert said[0].startswith("90 of 100 clients")
+
+
+def test_more_than_a_few_others_hide_it() -> None:
+    _, said = seen(*["127.0.0.1"] * 11, *[GATEWAY] * 89)
+
+    assert said == []
 
 
 def test_before_there_are_enough_nothing_is_said() -> None:
@@ -55,8 +61,14 @@ def test_a_lan_is_no_proxy() -> None:
     assert (one.finding(), said) == (None, [])
 
 
+def test_a_house_may_be_as_large_as_is_remembered() -> None:
+    _, said = seen(*(f"10.0.0.{n}" for n in range(MANY - 1)), *[GATEWAY] * 10_000)
+
+    assert len(said) == 1
+
+
 def test_what_is_remembered_is_bounded() -> None:
-    one, said = seen(*(f"10.0.0.{n}" for n in range(MANY + 1)), *[GATEWAY] * 10_000)
+    one, said = seen(*(f"10.0.0.{n}" for n in range(MANY)), *[GATEWAY] * 10_000)
 
     assert (one.finding(), said) == (None, [])
 

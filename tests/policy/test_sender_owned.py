@@ -152,9 +152,23 @@ def test_more_authors_than_are_looked_at_are_refused() -> None:
     many = b", ".join([b"alice@example.org"] * MAX_AUTHORS)
 
     assert header(b"From: %b\r\n" % many) is ACCEPT
-    assert refused(header(b"From: %b\r\nSender: alice@example.org\r\n" % many)) == str(
-        TOO_MANY_AUTHORS
+    assert header(b"From: %b\r\nSender: alice@example.org\r\n" % many) == Reject(
+        TOO_MANY_AUTHORS, "authors", {"limit": MAX_AUTHORS}
     )
+
+
+def test_a_field_is_read_up_to_its_limit_and_not_beyond() -> None:
+    longest = b"From: alice@example.org".ljust(MAX_FIELD - 2)
+
+    assert header(longest + b"\r\n") is ACCEPT
+    assert isinstance(header(longest + b" \r\n"), Reject)
+
+
+def test_the_journal_tells_what_was_not_his() -> None:
+    said = [envelope(BOB), header(b"From: bob@example.net\r\n"), header(b"From: x\r\n")]
+
+    rules = ["envelope sender", "header sender", "unreadable sender"]
+    assert [verdict.rule for verdict in said] == rules
 
 
 def test_an_app_password_binds_from_whatever_is_checked() -> None:

@@ -68,6 +68,12 @@ def test_what_was_said_stays_but_a_new_address_is_a_new_client(said: Xclient, pe
     assert assume(session(CLIENT), said, DIRECT).peer == peer
 
 
+def test_the_port_of_another_address_of_ours_is_the_connections_until_it_is_told() -> None:
+    before = session(replace(CLIENT, local_port=25))
+
+    assert assume(before, Xclient(local_address="198.51.100.1"), DIRECT).peer.local_port == 587
+
+
 @pytest.mark.parametrize(
     ("said", "login"),
     [

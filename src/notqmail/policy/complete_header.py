@@ -4,11 +4,11 @@ A missing From is the envelope sender, which the login owns, else the login's ow
 message for which neither is known is refused.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from notqmail.mail.address import Address
-from notqmail.mail.completion import DROPPED, author, missing_fields
+from notqmail.mail.completion import DROPPED, missing_fields
 from notqmail.mail.message import HeaderEdit, Message
 from notqmail.mail.reply import Reply
 from notqmail.policy.transaction import Transaction
@@ -32,20 +32,15 @@ class CompleteHeader:
 
     def on_queue(self, txn: Transaction, message: Message) -> Message:
         have = {field.name.lower() for field in _fields(txn).all}
-        address = _author(txn)
-        new = missing_fields(
-            have,
-            b"" if address is None else author("", address),
-            txn.started,
-            f"{txn.id}@{self.hostname}",
-        )
+        author = str(_author(txn)).encode()  # "None" is not read: there is a From then
+        new = missing_fields(have, author, txn.started, f"{txn.id}@{self.hostname}")
         edits = [
             *([HeaderEdit("prepend", new)] if new else ()),
             *(HeaderEdit("remove", name.encode()) for name in sorted(DROPPED & have)),
         ]
         if not edits:
             return message
-        return Message(message.envelope, message.content, (*message.edits, *edits), message.marks)
+        return replace(message, edits=(*message.edits, *edits))
 
 
 def _fields(txn: Transaction) -> Fields:

@@ -41,7 +41,7 @@ def _transaction(record: Record) -> Iterator[str]:
     if "removed" in record:
         yield f"taken out of its header: {_list(record['removed'])}"
     if "held" in record:
-        account = record.get("login", "")
+        account = record["login"]  # nobody else's mail is held
         yield f"held in the queue, because the account {account} has sent {record['held']}"
         yield f"to deliver it: notqmail user release {shlex.quote(account)}"
     for decision in record.get("decisions", ()):

@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import islice
+from math import inf
 from typing import Final
 
 from notqmail.config import Ban as Rules
@@ -210,7 +211,7 @@ class LoginGuard:
 
 
 def _end(ban: Ban) -> float:
-    return float("inf") if ban.until is None else ban.until
+    return inf if ban.until is None else ban.until
 
 
 def _overlap(one: Network, other: Network | None) -> bool:

@@ -33,9 +33,10 @@ def assume(session: Session, said: Xclient, direct: Peer, realm: str = "") -> Se
 
 
 def _peer(peer: Peer, said: Xclient, direct: Peer) -> Peer:
-    if said.address is not None:
-        source = direct if not said.address else Peer(said.address, 0, "", 0)
-        peer = replace(peer, address=source.address, port=source.port, name=source.name)
+    if said.address:
+        peer = replace(peer, address=said.address, port=0, name="")
+    elif said.address is not None:
+        peer = replace(peer, address=direct.address, port=direct.port, name=direct.name)
     if said.local_address is not None:
         local = said.local_address or direct.local_address
         peer = replace(peer, local_address=local, local_port=direct.local_port)
