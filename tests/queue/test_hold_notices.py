@@ -1,17 +1,24 @@
 """The postmaster hears of a held account, once."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Sequence
+from email import message_from_bytes
 
 import pytest
 
 from notqmail.mail.address import Address
 from notqmail.mail.entry import Entry, Routed
+from notqmail.mail.envelope import Body, Envelope, Recipient
 from notqmail.mail.errors import SpoolError
+from notqmail.mail.message import Message
 from notqmail.mail.sending import SendingLimits
+from notqmail.policy.transaction import Transaction
+from notqmail.queue.intake import Intake
 from notqmail.store.memory import MemoryDraft
 from tests.queue.test_holds import ALICE, BOB, CAROL, REASON, HeldWorld
 from tests.support.clock import EPOCH, settle_down, virtual_time
+from tests.support.queue_world import HOSTNAME
 
 POSTMASTER = "postmaster@example.org"
 
@@ -26,8 +33,82 @@ async def test_the_postmaster_is_told_once_however_much_is_held() -> None:
         [notice] = world.mail_for(POSTMASTER)
         assert f"notqmail user release {ALICE}".encode() in notice
         assert REASON.split(",")[0].encode() in notice.replace(b"\r\n", b" ")
+
+
+@virtual_time
+async def test_the_journal_has_the_notice_as_a_message_of_our_own() -> None:
+    async with HeldWorld() as world:
+        for _ in range(3):
+            await world.submit()
+        await settle_down()
+
+        [entry] = world.local.attempts
+        assert world.reports() == [
+            {
+                "kind": "origin",
+                "at": EPOCH,
+                "id": entry.id,
+                "parent": "",
+                "why": "account held",
+                "from": "",
+                "to": [POSTMASTER],
+            }
+        ]
+
+
+@virtual_time
+async def test_policy_can_read_what_the_notice_says() -> None:
+    read: list[bytes | None] = []
+
+    def noting(txn: Transaction | None, message: Message, id: str) -> Message:
+        read.append(message.content.whole)
+        return message
+
+    world = HeldWorld()
+    world.notices = world.notices_through(
+        Intake(world.router, world.clock, world.random, on_queue=noting)
+    )
+    for _ in range(3):
+        await world.submit()
+
+    async with world:
+        await settle_down()
+
+        [notice] = read
+        assert notice is not None
+        assert notice.startswith(b"From: Mail System <")
+
+
+@virtual_time
+async def test_the_notice_is_a_plain_message_of_this_host_that_nobody_answers() -> None:
+    async with HeldWorld() as world:
+        for _ in range(3):
+            await world.submit()
+        await settle_down()
+
+        [entry] = world.local.attempts
+        notice = message_from_bytes(entry.message.whole or b"")
+        assert entry.message.envelope == Envelope(None, (Recipient(Address.parse(POSTMASTER)),))
+        assert notice["From"] == f"Mail System <MAILER-DAEMON@{HOSTNAME}>"
+        assert notice["To"] == f"<{POSTMASTER}>"
+        assert notice["Date"] == "Fri, 15 Jan 2027 08:00:00 +0000"
+        assert re.fullmatch(rf"<\w{{14}}@{HOSTNAME}>", notice["Message-ID"])
+
+
+@virtual_time
+async def test_the_log_says_who_is_held_and_why_and_what_to_do(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with HeldWorld() as world:
+        for _ in range(3):
+            await world.submit()
+        await settle_down()
+
         [record] = world.reports("account held")
-        assert (record["to"], record["at"]) == ([POSTMASTER], EPOCH)
+        assert caplog.messages == [
+            f"account held account={ALICE!r} reason={REASON!r} m={record['id']}"
+            f" remedy='notqmail user release {ALICE}'"
+        ]
 
 
 @virtual_time
@@ -117,5 +198,6 @@ async def test_an_international_postmaster_is_told_in_utf8() -> None:
         await settle_down()
 
         [entry] = [e for e in world.local.attempts if e.message.envelope.smtputf8]
+        assert entry.message.envelope.body is Body.EIGHTBIT
         assert "To: <zoë@example.org>".encode() in (entry.message.whole or b"")
         assert not world.wire.delivered[entry.id, BOB]

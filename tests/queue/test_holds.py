@@ -1,12 +1,13 @@
 """Accounts that are held, and what they have in the queue."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from notqmail.mail.address import Address
-from notqmail.mail.entry import QueueFilter
+from notqmail.mail.entry import QueueFilter, QueueRow
 from notqmail.mail.envelope import Recipient
 from notqmail.mail.login import Login
 from notqmail.mail.message import Message
@@ -16,7 +17,8 @@ from notqmail.policy.transaction import Transaction
 from notqmail.policy.verdict import ACCEPT
 from notqmail.queue.hold_notices import HoldNotices
 from notqmail.queue.holds import Holds
-from notqmail.queue.operations import OperationError, Operations
+from notqmail.queue.intake import Intake
+from notqmail.queue.operations import MAX_ROWS, OperationError, Operations
 from tests.support.clock import EPOCH, settle_down, virtual_time
 from tests.support.policy import session
 from tests.support.queue_world import CONTENT, HOSTNAME, QueueWorld
@@ -39,18 +41,21 @@ class HeldWorld(QueueWorld):
             self.store, self.journal, self.router, self.clock, manager=self.manager
         )
         self.holds = Holds(self.sending, self.store, operations, self.intake.wait_begun)
-        self.notices = HoldNotices(
+        self.notices = self.notices_through(self.intake)
+        self.sending.on_hold = self.notices.nudge
+        self.telling: asyncio.Task[None] | None = None
+
+    def notices_through(self, intake: Intake) -> HoldNotices:
+        return HoldNotices(
             self.sending,
             self.holds,
             self.store,
-            self.intake,
+            intake,
             clock=self.clock,
             journal=self.journal,
             hostname=HOSTNAME,
             postmaster=lambda: self.router.postmaster,
         )
-        self.sending.on_hold = self.notices.nudge
-        self.telling: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "HeldWorld":
         await super().__aenter__()
@@ -123,13 +128,50 @@ async def test_what_the_account_had_waiting_is_held_too_and_nobody_elses() -> No
 @virtual_time
 async def test_the_list_says_who_since_when_why_and_how_much() -> None:
     async with HeldWorld() as world:
-        for _ in range(4):
-            await world.submit()
+        for account in (ALICE, CAROL, ALICE, CAROL, ALICE, CAROL, ALICE):
+            await world.submit(account)
         await asyncio.sleep(10)
 
+        facts = {"since": EPOCH, "reason": REASON}
         assert await world.ask("account_holds") == [
-            {"account": ALICE, "since": EPOCH, "reason": REASON, "messages": 2, "recipients": 2}
+            {"account": ALICE, **facts, "messages": 2, "recipients": 2},
+            {"account": CAROL, **facts, "messages": 1, "recipients": 1},
         ]
+
+
+@virtual_time
+async def test_no_recipient_of_a_held_account_is_too_many_to_be_counted() -> None:
+    async with HeldWorld() as world:
+        for _ in range(3):
+            await world.submit()
+        await settle_down()
+        find, limits = world.store.find, list[int]()
+
+        async def noting(which: QueueFilter, limit: int = 1000) -> Sequence[QueueRow]:
+            limits.append(limit)
+            return await find(which, limit)
+
+        world.store.find = noting  # type: ignore[method-assign]
+
+        await world.ask("account_holds")
+
+        assert limits == [MAX_ROWS]
+
+
+@virtual_time
+async def test_what_was_being_delivered_when_the_hold_began_is_not_kept() -> None:
+    async with HeldWorld() as world:
+        world.wire.seconds["example.net"] = 60.0
+        world.wire.say("example.net", GREYLISTED)
+        ids = [await world.submit() for _ in range(3)]
+        await asyncio.sleep(100)
+
+        [listed] = await world.ask("account_holds")
+        released = await world.ask("account_release", account=ALICE)
+
+        assert (listed["messages"], listed["recipients"]) == (1, 1)
+        assert released == {"messages": 1, "recipients": 1}
+        assert (await world.states())[ids[0]] == "deferred"
 
 
 @virtual_time

@@ -13,6 +13,8 @@ from notqmail.mail.errors import AddressError
 from notqmail.mail.hop import Hop
 from notqmail.mail.message import Mark, Message, Octets
 from notqmail.queue.operations import MAX_ROWS, OperationError, Operations
+from notqmail.queue.resolution import Resolution
+from notqmail.queue.route import Router
 from notqmail.store.memory import MemoryStore
 from tests.support.clock import EPOCH, settle_down, virtual_time
 from tests.support.queue_world import CONTENT, QueueWorld
@@ -173,6 +175,23 @@ async def test_resolve_gives_the_tree() -> None:
         "entry": ALICE,
         "hop": f"local:{ALICE}",
     }
+
+
+async def test_resolve_asks_for_the_way_of_the_sender_it_is_given() -> None:
+    world, asked = QueueWorld(), list[Address | None]()
+
+    class Noting(Router):
+        def resolve(self, address: Address, sender: Address | None = None) -> Resolution:
+            asked.append(sender)
+            return super().resolve(address, sender)
+
+    world.router = Noting(world.directory, world.config)
+
+    await ask(world, "resolve", address=BOB, sender=ALICE)
+    await ask(world, "resolve", address=BOB, sender="")
+    await ask(world, "resolve", address=BOB)
+
+    assert asked == [Address.parse(ALICE), None, None]
 
 
 async def test_resolve_says_what_is_wrong_with_an_address() -> None:

@@ -146,6 +146,10 @@ def test_a_binary_header_names_both_ends(header: bytes, ends: Ends | None) -> No
     assert read(header + b"\x16\x03\x01") == Header(ends, b"\x16\x03\x01")
 
 
+def test_a_header_without_addresses_is_whole_before_anything_follows() -> None:
+    assert read(v2(0x00, b"", command=0x20)) == Header(None, b"")
+
+
 def test_a_mapped_client_is_an_ipv4_client() -> None:
     mapped = b"".join(ip_address(f"::ffff:{a}").packed for a in ("192.0.2.1", "198.51.100.2"))
 

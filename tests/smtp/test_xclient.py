@@ -59,6 +59,8 @@ def test_the_ehlo_line_names_what_is_understood() -> None:
         ("LOGIN=a+20b", Xclient(login="a b")),
         ("LOGIN=+D0+B4+D0+B8+D0+BC+D0+B0", Xclient(login="дима")),
         ("NAME=_srv.a_b.example", Xclient(name="_srv.a_b.example")),
+        ("NAME=MX", Xclient(name="mx")),
+        (f"HELO={'a' * 255}", Xclient(helo="a" * 255)),
         ("PROTO=smtp", Xclient(proto="SMTP")),
         ("PORT=0 DESTPORT=65535", Xclient(port=0, local_port=65535)),
     ],

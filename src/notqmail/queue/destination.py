@@ -13,7 +13,8 @@ TRANSPORT = "smtp"
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table of [[outbound.to]], ready to be asked. Empty sets match all."""
+    """A table of [[outbound.to]], ready to be asked. Empty sets match all; `below` are the domains with a dot before
+    them, which stand in `domains` too and match nothing there."""
 
     name: str
     smarthost: str
@@ -24,7 +25,7 @@ class _Table:
     def matches(self, domain: str, sender: Sequence[str]) -> bool:
         if self.senders and self.senders.isdisjoint(sender):
             return False
-        if not (self.domains or self.below) or "*" in self.domains:
+        if not self.domains or "*" in self.domains:
             return True
         return domain in self.domains or domain.endswith(self.below)
 
@@ -55,11 +56,11 @@ def _names(sender: Address | None) -> tuple[str, ...]:
 
 
 def _table(table: To) -> _Table:
-    domains = [_domain(text) for text in table.domains]
+    domains = frozenset(map(_domain, table.domains))
     return _Table(
         table.name,
         table.smarthost,
-        frozenset(domain for domain in domains if not domain.startswith(".")),
+        domains,
         tuple(domain for domain in domains if domain.startswith(".")),
         frozenset(map(_sender, table.senders)),
     )

@@ -41,9 +41,9 @@ class Holds:
     @property
     def table(self) -> Mapping[str, Operation]:
         """The operations by name, for the control socket."""
-        return {"account_holds": self.list, "account_release": self.release}
+        return {"account_holds": self.held, "account_release": self.release}
 
-    async def list(self, args: Arguments) -> list[dict[str, Any]]:
+    async def held(self, args: Arguments) -> list[dict[str, Any]]:
         """Give the accounts that are held: since when, why, and how much of theirs is kept."""
         found = []
         for hold in await self._sending.holds():

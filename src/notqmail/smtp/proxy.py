@@ -70,7 +70,7 @@ class ProxyReader:
     def feed(self, octets: bytes) -> Header | Malformed | None:
         """Take more; None asks for more. After an answer there is nothing left to ask."""
         self._octets += octets
-        begun = bytes(self._octets[: MAX_V2 + 1])
+        begun = bytes(self._octets[:MAX_V2])
         if begun.startswith(_V1[: len(begun)]):
             return self._line(begun)
         if begun.startswith(_V2[: len(begun)]):

@@ -61,7 +61,7 @@ def parse_xclient(argument: str) -> Xclient:
 
 def _name(text: str) -> str:
     if text and _NAME.fullmatch(text) is None:
-        raise ValueError(text)
+        raise ValueError
     return text.rstrip(".").lower()
 
 
@@ -71,7 +71,7 @@ def _address(text: str) -> str:
     if text[:5].upper() != "IPV6:":
         return str(IPv4Address(text))
     if "%" in text:
-        raise ValueError(text)
+        raise ValueError
     return plain_address(str(IPv6Address(text[5:])))
 
 
@@ -79,19 +79,19 @@ def _port(text: str) -> int:
     if not text:
         return 0
     if not (text.isascii() and text.isdigit()) or len(text) > 5 or int(text) > 65535:
-        raise ValueError(text)
+        raise ValueError
     return int(text)
 
 
 def _proto(text: str) -> str:
     if text.upper() not in ("", "SMTP", "ESMTP"):
-        raise ValueError(text)
+        raise ValueError
     return text.upper()
 
 
 def _text(text: str) -> str:
     if len(text) > MAX_TEXT:
-        raise ValueError(text)
+        raise ValueError
     return text
 
 
