@@ -12,12 +12,14 @@ from notqmail.mail.errors import AddressError
 from notqmail.mail.idn import canonical_domain
 from notqmail.smtp.refused import RefusedError
 
-# To the `>` that ends the path: one inside a quoted string does not. Possessive, so it cannot backtrack.
-_PATH = re.compile(r'<((?:[^"<> ]|"(?:[^"\\]|\\.)*+")*+)>', re.DOTALL)
+# To the `>` that ends the path: one inside a quoted string does not. Its alternatives begin with different characters, so
+# that it finds its end or fails in one pass. (Possessive quantifiers would say so, but nested ones are broken in Python
+# 3.11.2, which Debian 12 has.)
+_PATH = re.compile(r'<((?:[^"<> ]|"(?:[^"\\]|\\.)*")*)>', re.DOTALL)
 # The everyday path, a subset of the grammar: `parse_path` gives the same with and without it.
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 _SIMPLE = re.compile(
-    rf"<((?={_ATEXT}[^@]{{0,{MAX_LOCAL - 1}}}@){_ATEXT}++(?:\.{_ATEXT}++)*+)@([A-Za-z0-9.-]{{1,180}})>"
+    rf"<((?={_ATEXT}[^@]{{0,{MAX_LOCAL - 1}}}@){_ATEXT}+(?:\.{_ATEXT}+)*)@([A-Za-z0-9.-]{{1,180}})>"
 )
 
 
