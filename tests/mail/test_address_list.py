@@ -70,6 +70,42 @@ def test_one_bad_item_leaves_the_others() -> None:
     assert read("a@b, nonsense here, c@d") == (["a@b", "c@d"], ["nonsense here"])
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "<bob@x.example>:alice@example.org",
+        "Bob <bob@x.example>:;, alice@example.org",
+        "bob@x.example: alice@example.org;",
+        "<@a.example,@b.example:alice@example.org>",
+        "bob@x.example <alice@example.org>",
+        "bob @ x.example <alice@example.org>",
+        "a@b.example: bob@x.example <alice@example.org>;",
+    ],
+)
+def test_what_others_may_take_for_another_address_is_told(value: str) -> None:
+    found = read_addresses(value.encode())
+
+    assert str(found.addresses[-1]) == "alice@example.org"
+    assert found.ambiguous
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "alice@example.org",
+        "Alice <alice@example.org>",
+        "alice@example.org <alice@example.org>",
+        "Alice@Example.org <alice@example.org>",
+        '"bob@x.example" <alice@example.org>',
+        "(bob@x.example) <alice@example.org>",
+        "friends: alice@example.org, Alice <alice@example.org>;",
+        "undisclosed-recipients:;",
+    ],
+)
+def test_what_names_one_address_alone_is_not(value: str) -> None:
+    assert read_addresses(value.encode()).ambiguous == ()
+
+
 def test_a_local_part_alone_gets_the_domain() -> None:
     assert read('root, "a@b", <bob>', "x.y") == (["root@x.y", '"a@b"@x.y', "bob@x.y"], [])
 

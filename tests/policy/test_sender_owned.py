@@ -112,7 +112,6 @@ def test_own_authors_pass(octets: bytes) -> None:
         (b"From: alice@example.org\r\nFrom: bob@example.net\r\n", "From"),
         (b"From: alice@example.org\r\nfrom : bob@example.net\r\n", "from"),
         (b"From: alice@example.org\r\nSENDER: bob@example.net\r\n", "SENDER"),
-        (b"From: alice@example.org <bob@example.net>\r\n", "From"),
         (b"From: us: alice@example.org, bob@example.net;\r\n", "From"),
         (b"From: (alice@example.org)\r\n bob@example.net\r\n", "From"),
         (b"Resent-From: alice@example.org\r\nFrom: bob@example.net\r\n", "From"),
@@ -135,6 +134,13 @@ def test_one_author_of_somebody_else_is_refused(octets: bytes, field: str) -> No
         b"From: alice@example.org, nonsense\r\n",
         b'From: "open <alice@example.org>\r\n',
         b"From: alice@example.org <bob@example.net\r\n",
+        # others may see somebody else in these
+        b"From: bob@example.net <alice@example.org>\r\n",
+        b"From: alice@example.org <bob@example.net>\r\n",
+        b"From: <bob@example.net>:alice@example.org\r\n",
+        b"From: Bob <bob@example.net>:;, alice@example.org\r\n",
+        b"From: bob@example.net: alice@example.org;\r\n",
+        b"From: <@a,bob@example.net,@b:alice@example.org>\r\n",
         b"From: " + b"x" * MAX_FIELD + b" <alice@example.org>\r\n",
     ],
 )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from notqmail.smtpd.channel import TlsChannel
+from notqmail.smtpd.channel import FED, TlsChannel
+from tests.support.key_updates import KeyUpdater
 from tests.support.tls_client import OneCertificate, TlsClient
 
 
@@ -90,3 +91,52 @@ def test_the_connection_is_described(pipe: Pipe) -> None:
 
     assert pipe.channel.describe().version == "TLSv1.3"
     assert pipe.channel.bindings() == (b"binding",)
+
+
+# a peer that makes us work and says nothing
+
+
+def fed(channel: TlsChannel, octets: bytes) -> bytes:
+    """Feed octets as the wire does, and give what is to be sent."""
+    for start in range(0, len(octets), FED):
+        channel.receive(octets[start : start + FED])
+    return channel.take()
+
+
+def test_one_new_key_after_another_is_borne_for_a_while_only(pipe: Pipe) -> None:
+    client = KeyUpdater(lambda octets: fed(pipe.channel, octets))
+    assert fed(pipe.channel, client.updates(20))
+
+    with pytest.raises(ssl.SSLError) as caught:
+        fed(pipe.channel, client.updates(5000))
+
+    assert pipe.channel.failure(caught.value) == "TLS: the peer says too little for what it sends"
+
+
+def test_a_word_now_and_then_buys_no_more_of_them(pipe: Pipe) -> None:
+    client = KeyUpdater(lambda octets: fed(pipe.channel, octets))
+
+    def talk() -> None:
+        for _ in range(500):
+            fed(pipe.channel, client.updates(50) + client.said(b"x"))
+
+    with pytest.raises(ssl.SSLError, match="says too little"):
+        talk()
+
+
+def test_who_says_something_may_say_it_in_small_records(pipe: Pipe) -> None:
+    client = KeyUpdater(lambda octets: fed(pipe.channel, octets))
+
+    for _ in range(20_000):
+        fed(pipe.channel, client.said(b"x"))
+
+
+def test_what_comes_after_the_end_is_not_kept(pipe: Pipe) -> None:
+    client = TlsClient(pipe)
+    client.handshake()
+    client.close()
+
+    for _ in range(100):
+        assert pipe.channel.receive(b"x" * FED) == b""
+
+    assert pipe.channel._incoming.pending == 0

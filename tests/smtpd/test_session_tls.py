@@ -9,6 +9,8 @@ import pytest
 
 from notqmail.config import Limits, Seconds
 from notqmail.smtpd.service import Doors
+from notqmail.system.clock import SystemClock
+from tests.support.key_updates import KeyUpdater
 from tests.support.session import House, Transport, run
 from tests.support.tls_client import OneCertificate, TlsClient
 
@@ -354,5 +356,96 @@ def test_who_is_in_a_handshake_is_cut_when_the_service_stops(tls: OneCertificate
         await place.registry.drain(1.0)
 
         assert wire.aborted
+
+    run(scenario())
+
+
+# what an attacker would try
+
+
+class Slow(SystemClock):
+    """A clock by which every command takes as long as a turn."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+
+    def monotonic(self) -> float:  # type: ignore[override]
+        self._at += 1.0
+        return self._at
+
+
+def test_starttls_that_ends_a_turn_is_followed_by_a_handshake_and_nothing_else(
+    tls: OneCertificate,
+) -> None:
+    """The octets come in a segment of their own, between our 220 and the next turn of the loop."""
+
+    async def scenario() -> None:
+        place = House(doors=Doors(tls=tls), clock=Slow())
+        wire = place.connect()
+        wire.send(b"STARTTLS\r\n")
+        await asyncio.sleep(0)
+        assert b"220 2.0.0 begin TLS now" in wire.written
+
+        wire.send(b"VRFY injected\r\n")
+        await asyncio.sleep(1)
+
+        assert wire.closed
+        assert b"252" not in wire.written
+        assert whys(place)[0].startswith("TLS handshake: ")
+
+    run(scenario())
+
+
+def test_a_client_hello_at_the_end_of_a_turn_is_not_lost(tls: OneCertificate) -> None:
+    async def scenario() -> None:
+        wire = House(doors=Doors(tls=tls), clock=Slow()).connect()
+        wire.send(b"STARTTLS\r\n")
+        client = TlsClient(wire)
+        wire.send(client.begin())
+        await asyncio.sleep(0)
+
+        client.handshake()
+
+        assert client.say(EHLO) or client.hear() is not None
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("octets", [b"this is no ClientHello\r\n", b"\x16\x03\x01"])
+def test_who_reads_nothing_and_does_not_come_through_the_door_is_cut(
+    tls: OneCertificate, octets: bytes
+) -> None:
+    async def scenario() -> None:
+        place = house(tls)
+        wire = place.connect()
+        wire.send(b"STARTTLS\r\n")
+        wire.stuck = 1
+
+        wire.send(octets)
+        await asyncio.sleep(100)
+
+        assert wire.aborted
+        assert len(place.registry) == 0
+
+    run(scenario())
+
+
+def test_octets_that_say_nothing_do_not_keep_a_session_alive(tls: OneCertificate) -> None:
+    async def scenario() -> None:
+        place = House(doors=Doors(tls=tls), limits=Limits(command_timeout=Seconds(10)))
+        wire = place.connect()
+        wire.send(EHLO + b"STARTTLS\r\n")
+
+        def exchange(octets: bytes) -> bytes:
+            before = len(wire.written)
+            wire.send(octets)
+            return wire.written[before:]
+
+        client = KeyUpdater(exchange)
+        for _ in range(12):
+            wire.send(client.updates(1))
+            await asyncio.sleep(1)
+
+        assert wire.closed
 
     run(scenario())

@@ -22,10 +22,13 @@ _DEEPER = {"(": 1, ")": -1}
 
 @dataclass(frozen=True, slots=True)
 class AddressList:
-    """What a field names. `unreadable` are the items that are no address, as written, controls as `?`."""
+    """What a field names. `unreadable` are the items that are no address, as written, controls as `?`; `ambiguous` are
+    those in which other readers may see another address than is named: in the place of a name, a group's name or a
+    source route."""
 
     addresses: tuple[Address, ...]
     unreadable: tuple[str, ...]
+    ambiguous: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -37,6 +40,7 @@ class _Item:
     angle_open: bool = False
     written: list[str] = field(default_factory=list)
     broken: bool = False
+    group: bool = False  # it is a group's name
 
     def take(self, piece: str) -> None:
         self.written.append(piece)
@@ -52,6 +56,17 @@ class _Item:
         else:
             self.broken |= self.angle is not None and bool(piece.strip())
             self.words.append(piece)
+
+    def ambiguous(self, address: Address | None) -> bool:
+        """Say whether something else than `address` could be taken for one."""
+        beside = "".join(word for word in self.words if not word.startswith('"'))
+        if self.group:
+            return self.angle is not None or "@" in beside
+        if self.angle is None:
+            return False
+        if _without_route(self.angle) is not self.angle:
+            return True
+        return "@" in beside and _close_up(self.words).lower() != str(address).lower()
 
     def address(self, domain: str) -> Address | None:
         if self.broken or self.angle_open:
@@ -72,13 +87,17 @@ def read_addresses(value: bytes, domain: str = "") -> AddressList:
     """
     found: list[Address] = []
     unreadable: list[str] = []
+    ambiguous: list[str] = []
     for item in _items(value.decode("utf-8", "surrogateescape")):
-        address = item.address(domain)
+        address = None if item.group else item.address(domain)
+        written = "".join(c if c.isprintable() else "?" for c in "".join(item.written).strip())
         if address is not None:
             found.append(address)
-        elif written := "".join(item.written).strip():
-            unreadable.append("".join(c if c.isprintable() else "?" for c in written))
-    return AddressList(tuple(found), tuple(unreadable))
+        elif written and not item.group:
+            unreadable.append(written)
+        if item.ambiguous(address):
+            ambiguous.append(written)
+    return AddressList(tuple(found), tuple(unreadable), tuple(ambiguous))
 
 
 def _items(text: str) -> list[_Item]:
@@ -93,7 +112,8 @@ def _items(text: str) -> list[_Item]:
         elif item.angle_open or piece not in {",", ";", ":"}:
             item.take(piece)
         elif piece == ":":
-            items[-1] = _Item()  # what stood before it named a group
+            item.group = True
+            items.append(_Item())
         else:
             items.append(_Item())
     if depth:

@@ -56,7 +56,7 @@ class QueueFilter:
     domain: str = ""
     older: float = 0.0  # seconds of age at least
     held: bool | None = None
-    login: str = ""  # the account that sent it, as Login.account has it
+    login: str = ""  # the account that sent it, as Login.key has it
 
 
 @dataclass(frozen=True, slots=True)

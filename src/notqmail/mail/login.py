@@ -17,6 +17,12 @@ class Login:
     label: str = ""
     only_from: Address | None = None
 
+    @property
+    def key(self) -> str:
+        """By what an account is counted and held: one name, however it was spelled at the login."""
+        address = self.address
+        return self.account if address is None else f"{address.fold}@{address.domain}"
+
     def __str__(self) -> str:
         return self.account
 

@@ -37,7 +37,7 @@ class AccountLimits:
         recipients = [recipient.address for recipient in txn.recipients]
         try:
             hold = await self.sending.count(
-                login.account, recipients, message.content.size, self.limits
+                login.key, recipients, message.content.size, self.limits
             )
         except SpoolError as error:  # what cannot be counted is not let through
             return Defer(spool_reply(error), "store")

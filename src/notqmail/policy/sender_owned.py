@@ -2,7 +2,8 @@
 
 The null sender belongs to everybody: receipts and automatic answers of a mail client have it (RFC 8098 §2.1, RFC 3834 §3.3),
 and their From is looked at all the same. Resent mail keeps the From of its author and is refused by that: a Resent-From
-would prove nothing to who reads From alone.
+would prove nothing to who reads From alone. A field in which other readers may see another address (`ceo@bank.example
+<alice@example.org>`) is as good as unreadable.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,7 +63,7 @@ class SenderOwned:
         authors: list[tuple[str, Address]] = []
         for field in (field for name in _NAMES for field in fields.named(name)):
             found = read_addresses(field.value) if len(field.raw) <= MAX_FIELD else _NOTHING
-            if found.unreadable or not found.addresses:
+            if found.unreadable or found.ambiguous or not found.addresses:
                 return _unreadable(field, login)
             authors += [(field.name, address) for address in found.addresses]
             if len(authors) > MAX_AUTHORS:

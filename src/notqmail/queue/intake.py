@@ -93,7 +93,7 @@ class Intake:
         if login is None:
             return routed
         held = txn.evidence.get(Hold) is not None
-        return replace(routed, login=login.account, held=held)
+        return replace(routed, login=login.key, held=held)
 
     def route(self, message: Message, id: str) -> Routed:
         """Route a message as it is."""

@@ -11,6 +11,11 @@ from typing import Any, Protocol
 from notqmail.policy.transaction import Tls
 
 _PIECE = 65_536  # octets of plaintext at once
+FED = 4096  # octets off the wire at once
+# A client that sends key updates (RFC 8446 §4.6.3, 27 octets each) makes us work and says nothing: it may send MUTE octets
+# for the handshake, its certificate and a record's beginning, and TALK octets for each one that it says.
+MUTE = 65_536
+TALK = 32
 
 
 class ServerTls(Protocol):
@@ -35,20 +40,33 @@ class TlsChannel:
 
     def __init__(self, tls: ServerTls, kind: str = "mx") -> None:
         self.established = self.ended = False
+        self._heard = self._said = 0  # octets off the wire, octets of plaintext
         self._tls = tls
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._connection = tls.wrap(self._incoming, self._outgoing, kind)
 
     def receive(self, octets: bytes) -> bytes:
-        """Take what came over the wire and give what it says. Raises ssl.SSLError: then send `take`, which holds the
-        alert, and cut the connection."""
+        """Take what came over the wire, FED octets at the most, and give what it says. Raises ssl.SSLError: then send
+        `take`, which holds the alert, and cut the connection."""
+        if self.ended:  # it has said that nothing more comes
+            return b""
+        self._heard += len(octets)
         self._incoming.write(octets)
-        if not self.established:
-            try:
-                self._connection.do_handshake()
-            except ssl.SSLWantReadError:
-                return b""
-            self.established = True
+        said = self._read() if self.established or self._shake() else b""
+        self._said += len(said)
+        if self._heard > MUTE + TALK * self._said:
+            raise ssl.SSLError(1, "the peer says too little for what it sends")
+        return said
+
+    def _shake(self) -> bool:
+        try:
+            self._connection.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        self.established = True
+        return True
+
+    def _read(self) -> bytes:
         pieces = []
         while not self.ended:
             try:
@@ -95,6 +113,6 @@ class TlsChannel:
 
     def failure(self, error: ssl.SSLError) -> str:
         """Say in words what went wrong: a constant of OpenSSL's, never what the peer sent."""
-        reason = getattr(error, "reason", None) or "the peer broke off"
+        reason = getattr(error, "reason", None) or error.strerror or "the peer broke off"
         when = "TLS" if self.established else "TLS handshake"
         return f"{when}: {reason.lower().replace('_', ' ')}"

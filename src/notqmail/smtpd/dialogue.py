@@ -96,6 +96,8 @@ class Dialogue:
         session.tls = tls
         session.helo, session.helo_valid, session.esmtp = "", False, False
         self._service.pipeline.forget_helo(session)
+        self._input.clear()
+        self._lines.take_rest()
         self.upgrading = False
         self._bindings = bindings
         self._adopt(session)
@@ -142,7 +144,7 @@ class Dialogue:
                 work = self._answer(self._command(event))
                 if mailing.body is not None:  # the first octets may have been read with the command
                     self._input.appendleft(self._lines.take_rest())
-                if work is None and clock.monotonic() >= enough:
+                if work is None and not self.upgrading and clock.monotonic() >= enough:
                     work = asyncio.sleep(0)
             if work is not None:
                 return work
@@ -259,6 +261,8 @@ class Dialogue:
             self.session, command, self._direct, logins.realm if logins is not None else ""
         )
         self._adopt(session)
+        if command.address:
+            self._service.met(command.address)
         if logins is not None and logins.guard.banned(session.peer.address) is not None:
             return replies.BANNED
         waiting = self._service.pipeline.connect(session)

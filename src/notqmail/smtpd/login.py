@@ -203,7 +203,7 @@ class LoginDialogue:
             ip=self._attempt.address,
             why=str(error),
         )
-        reply = replies.TOO_MANY_LOGINS if self._enough() else replies.LOGIN_UNAVAILABLE
+        reply = replies.LOGINS_AWAY if self._enough() else replies.LOGIN_UNAVAILABLE
         return self._end(reply, "unavailable", detail=str(error))
 
     def _enough(self) -> bool:

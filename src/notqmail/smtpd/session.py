@@ -69,15 +69,15 @@ class SmtpSession(asyncio.Protocol):
             self._meet(peer)
 
     def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
         plain: bytes | None = data
         if self._proxy is not None:
             plain = self._introduced(self._proxy, data)
-        if plain:
+        if plain is not None:
             plain = self._decrypted(plain)
         dialogue = self._dialogue
         if dialogue is None or not plain or self._lost:
             return
+        self._heard = self._loop.time()
         if not self._opened:
             dialogue.session.early = True
         dialogue.feed(plain)
@@ -114,6 +114,8 @@ class SmtpSession(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable = False
+        if self._wire.secure:  # records that say nothing are answered, too
+            self._stop_reading()
 
     def resume_writing(self) -> None:
         self._writable = True
@@ -214,16 +216,29 @@ class SmtpSession(asyncio.Protocol):
             return b""
         if shaking and not wire.shaking:
             self._secured()
+        if wire.behind and not self._lost:
+            self._stop_reading()
+            self._loop.call_soon(self._catch_up)
         if wire.ended and not self._ended:
             self._loop.call_soon(self.eof_received)  # after what it said before
         return said
+
+    def _catch_up(self) -> None:
+        """Look at what came and had to wait for others' turns."""
+        assert self._dialogue is not None
+        if not (self._lost or self._dialogue.closed):
+            self.data_received(b"")
+            self._read_on()
 
     def _secured(self) -> None:
         """A handshake is done."""
         assert self._dialogue is not None
         self._until = None
         self._dialogue.secured(*self._wire.security())
-        if not self._opened:
+        if self._opened:
+            self._heard = self._loop.time()
+            self._arm()
+        else:
             self._greet()
 
     def _fail(self, why: str) -> None:
@@ -242,8 +257,6 @@ class SmtpSession(asyncio.Protocol):
     def _allow(self, seconds: float) -> None:
         """Let the client have so long, whatever it sends meanwhile."""
         self._until = self._loop.time() + seconds
-        if self._timer is not None:
-            self._timer.cancel()
         self._arm()
 
     def _greet(self) -> None:
@@ -259,8 +272,6 @@ class SmtpSession(asyncio.Protocol):
     def _open(self) -> None:
         assert self._dialogue is not None
         self._opened = True
-        if self._timer is not None:
-            self._timer.cancel()
         self._arm()
         # who talked before the banner is answered after it, and waits for nothing more
         self._run(self._dialogue.open() or self._dialogue.advance())
@@ -284,9 +295,8 @@ class SmtpSession(asyncio.Protocol):
             self._close()
         elif dialogue.upgrading and not self._wire.secure:
             self._begin_tls()
-        elif not self._reading:
-            self._reading = True
-            self._wire.resume()
+        else:
+            self._read_on()
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._working = False
@@ -315,9 +325,23 @@ class SmtpSession(asyncio.Protocol):
                 self._fail(str(error))
 
     def _bound_input(self, dialogue: Dialogue) -> None:
-        if self._reading and dialogue.pending > READ_AHEAD:
+        if dialogue.pending > READ_AHEAD:
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        if self._reading:
             self._reading = False
             self._wire.pause()
+
+    def _read_on(self) -> None:
+        """Read again, when all that came was looked at and there is room for answers."""
+        dialogue, wire = self._dialogue, self._wire
+        if self._reading or wire.behind or (wire.secure and not self._writable):
+            return
+        if dialogue is not None and (dialogue.closed or dialogue.pending > READ_AHEAD):
+            return
+        self._reading = True
+        wire.resume()
 
     def _close(self) -> None:
         assert self._dialogue is not None
@@ -339,6 +363,8 @@ class SmtpSession(asyncio.Protocol):
         return min(self._heard + silence, self._since + limits.session_timeout)
 
     def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = self._loop.call_at(self._deadline(), self._tick)
 
     def _tick(self) -> None:

@@ -6,8 +6,9 @@ from typing import Protocol
 
 from notqmail.mail.errors import RemoteProtocolError
 from notqmail.policy.transaction import Tls
-from notqmail.smtpd.channel import ServerTls, TlsChannel
+from notqmail.smtpd.channel import FED, ServerTls, TlsChannel
 
+TURN = 0.02  # seconds of decrypting before other sessions have theirs
 LINGER = 10.0  # seconds for the last reply to leave before the connection is cut
 
 
@@ -27,6 +28,7 @@ class Wire:
         self.shaking = False
         self._transport, self._handshakes = transport, handshakes
         self._channel: TlsChannel | None = None
+        self._behind = b""  # came, and was not looked at
         self._lingering: asyncio.TimerHandle | None = None
         self._lost = False
 
@@ -45,12 +47,21 @@ class Wire:
         self._channel = TlsChannel(tls, kind)
 
     def receive(self, octets: bytes) -> bytes:
-        """Take what came, and give what the peer said. Raises RemoteProtocolError: TLS has failed."""
+        """Take what came, and give what the peer said. `behind` is True when not all of it was looked at: then call
+        again with nothing, after others had their turn. Raises RemoteProtocolError: TLS has failed."""
         channel = self._channel
         if channel is None:
             return octets
+        pending, at, said = self._behind + octets, 0, []
+        enough = asyncio.get_running_loop().time() + TURN
+        self._behind = b""
         try:
-            said = channel.receive(octets)
+            while at < len(pending) and not channel.ended:
+                said.append(channel.receive(pending[at : at + FED]))
+                at += FED
+                if asyncio.get_running_loop().time() >= enough:
+                    self._behind = pending[at:]
+                    break
         except ssl.SSLError as error:
             self._write(channel.take())  # the alert
             raise RemoteProtocolError(channel.failure(error)) from None
@@ -58,7 +69,11 @@ class Wire:
             self._write(channel.take())
         if channel.established:
             self._end_handshake(channel.describe().version)
-        return said
+        return b"".join(said)
+
+    @property
+    def behind(self) -> bool:
+        return bool(self._behind)
 
     def security(self) -> tuple[Tls, tuple[bytes, ...]]:
         """Say what protects the connection, and by which channel bindings it is known; after the handshake."""
@@ -77,18 +92,18 @@ class Wire:
         self._write(octets)
 
     def close(self) -> None:
-        """Say that nothing more comes, and close when all has left, at the latest after LINGER."""
+        """Say that nothing more comes, and close."""
         if self._channel is not None:
             self._channel.close()
             self._write(self._channel.take())
-        self._transport.close()
-        if self._transport.get_write_buffer_size():
-            loop = asyncio.get_running_loop()
-            self._lingering = loop.call_later(LINGER, self._transport.abort)
+        self.cut()
 
     def cut(self) -> None:
-        """Close without a word."""
+        """Close without a further word, when what was said has left, at the latest after LINGER."""
         self._transport.close()
+        if self._lingering is None and self._transport.get_write_buffer_size():
+            loop = asyncio.get_running_loop()
+            self._lingering = loop.call_later(LINGER, self._transport.abort)
 
     def abort(self) -> None:
         """Cut the connection now, whatever is on its way."""
