@@ -26,8 +26,16 @@ def test_without_tables_mail_goes_by_mx_or_smarthost() -> None:
     assert hop("example.net", smarthost="relay.example:25") == "relay.example:25"
 
 
-def test_hop_is_of_the_transport_to_other_servers() -> None:
-    assert Destinations(Outbound()).hop("example.net", None) == Hop("smtp", "example.net")
+@pytest.mark.parametrize(
+    ("tables", "nexthop"),
+    [
+        ((), "example.net"),
+        ((table(),), "example.net;t"),
+        ((table(domains=("example.com",)),), "example.net"),
+    ],
+)
+def test_hop_is_of_the_transport_to_other_servers(tables: tuple[To, ...], nexthop: str) -> None:
+    assert Destinations(Outbound(to=tables)).hop("example.net", None) == Hop("smtp", nexthop)
 
 
 @pytest.mark.parametrize(

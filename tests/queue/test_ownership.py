@@ -101,7 +101,9 @@ def test_without_a_separator_there_are_no_subaddresses() -> None:
     assert not owned(LOGIN, "alice+x@example.org", addressing=Addressing(separator=""))
 
 
-@pytest.mark.parametrize("address", ["dora@example.org", "dora+x@example.org"])
+@pytest.mark.parametrize(
+    "address", ["dora@example.org", "dora+x@example.org", "dora+x+y@example.org"]
+)
 def test_a_mailbox_kept_elsewhere_owns_its_address(address: str) -> None:
     dora = Login("dora", Address("dora", "example.org"))
 
@@ -141,6 +143,19 @@ def test_a_system_user_without_one_owns_nothing(account: str) -> None:
 
 def test_a_system_user_has_what_is_listed_for_him() -> None:
     assert owned(Login("backup"), "root@db.example")
+
+
+def test_a_system_user_has_what_is_listed_for_his_mailbox() -> None:
+    assert owned(Login("alice"), "office@elsewhere.example")
+
+
+def test_without_any_domain_of_ours_the_realm_is_this_host() -> None:
+    directory = MemoryDirectory([], ["alice@mx.example.org"])
+    config = Config(hostname="mx.example.org")
+    own = Ownership(Router(directory, config), directory, config)
+
+    assert own(Login("alice"), Address("alice", "mx.example.org"))
+    assert not own(Login("alice"), ALICE)
 
 
 def test_the_realm_can_be_another_domain() -> None:

@@ -45,7 +45,7 @@ class Ownership:
         return address if self._directory.mailbox(address.fold, address.domain) else None
 
     def _listed(self, login: Login, own: Address | None, address: Address) -> bool:
-        names = {login.account} if own is None else {login.account, str(own)}
+        names = {login.account, str(own or login.account)}
         wanted = {_key(address), ("", address.domain)}
         return any(not wanted.isdisjoint(self._directory.senders(name)) for name in names)
 
@@ -62,8 +62,7 @@ class Ownership:
         return resolution.kind not in _SOMEBODYS and self._without_subaddress(address) == _key(own)
 
     def _without_subaddress(self, address: Address) -> tuple[str, str]:
-        base, separator, _ = address.fold.partition(self._separator or "\n")
-        return (base if separator else "", address.domain)
+        return address.fold.partition(self._separator or "\n")[0], address.domain
 
 
 def _key(address: Address) -> tuple[str, str]:
