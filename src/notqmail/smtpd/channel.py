@@ -6,6 +6,7 @@ reach the encrypted dialogue, because it was never fed here.
 """
 
 import ssl
+from contextlib import suppress
 from typing import Any, Protocol
 
 from notqmail.policy.transaction import Tls
@@ -40,6 +41,7 @@ class TlsChannel:
 
     def __init__(self, tls: ServerTls, kind: str = "mx") -> None:
         self.established = self.ended = False
+        self._closed = False
         self._heard = self._said = 0  # octets off the wire, octets of plaintext
         self._tls = tls
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -97,11 +99,12 @@ class TlsChannel:
 
     def close(self) -> None:
         """Say that nothing more comes; `take` has it then. Does not wait for the peer to say so too."""
-        if self.established:
-            try:
+        if self.established and not self._closed:
+            self._closed = True
+            with suppress(
+                ssl.SSLError
+            ):  # it has not answered yet, or broke off: either way we are done
                 self._connection.unwrap()
-            except ssl.SSLError:  # it has not answered yet, or broke off: either way we are done
-                return
 
     def describe(self) -> Tls:
         """See ServerTls."""

@@ -320,7 +320,7 @@ class SmtpSession(asyncio.Protocol):
             said = b"".join(dialogue.out)
             dialogue.out.clear()
             try:
-                self._wire.send(said)
+                self._wire.send(said, last=dialogue.closed)
             except RemoteProtocolError as error:
                 self._fail(str(error))
 

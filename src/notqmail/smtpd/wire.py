@@ -80,14 +80,16 @@ class Wire:
         assert self._channel is not None
         return self._channel.describe(), self._channel.bindings()
 
-    def send(self, octets: bytes) -> None:
-        """Say something. Raises RemoteProtocolError: TLS has failed."""
+    def send(self, octets: bytes, *, last: bool = False) -> None:
+        """Say something; after the `last` of it nothing more comes. Raises RemoteProtocolError: TLS has failed."""
         channel = self._channel
         if channel is not None and not self._lost:
             try:
                 channel.send(octets)
             except ssl.SSLError as error:
                 raise RemoteProtocolError(channel.failure(error)) from None
+            if last:
+                channel.close()
             octets = channel.take()
         self._write(octets)
 
