@@ -112,6 +112,21 @@ async def test_message_whose_recipients_stay_the_same_is_not_copied() -> None:
     assert routed.born == EPOCH
 
 
+async def test_way_of_a_recipient_is_asked_for_with_the_sender() -> None:
+    asked: list[tuple[Recipient, Address | None]] = []
+
+    class Noting(Routes):
+        def route(
+            self, recipient: Recipient, sender: Address | None
+        ) -> Sequence[tuple[Recipient, Hop]]:
+            asked.append((recipient, sender))
+            return super().route(recipient, sender)
+
+    await Intake(Noting(), FakeClock(), random.Random(1)).prepare(message(BOB), None)
+
+    assert asked == [(BOB, SENDER)]
+
+
 async def test_expanded_recipients_replace_the_alias() -> None:
     routed = await Door().intake.prepare(message(LIST), None)
 
