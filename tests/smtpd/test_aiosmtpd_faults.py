@@ -654,10 +654,14 @@ async def test_15_a_connection_is_begun_in_a_fifth_of_the_librarys_cpu_at_most()
     registry = Registry("mx", made.limits, made.counts)
 
     def began(make: Callable[[], object]) -> float:
-        start = time.thread_time()
-        for _ in range(200):
-            make()
-        return time.thread_time() - start
+        """The best of some rounds: what else the machine does must not count, nor what is done once."""
+        rounds = []
+        for _ in range(5):
+            start = time.thread_time()
+            for _ in range(200):
+                make()
+            rounds.append(time.thread_time() - start)
+        return min(rounds)
 
     def session() -> None:
         each = SmtpSession(made, registry)
