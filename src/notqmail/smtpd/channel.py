@@ -79,6 +79,8 @@ class TlsChannel:
                 piece = b""
             self.ended = not piece
             pieces.append(piece)
+            if not (self._incoming.pending or self._connection.pending()):
+                break  # there is no more, and asking for it would cost an exception
         return b"".join(pieces)
 
     @property

@@ -52,28 +52,35 @@ class Wire:
         channel = self._channel
         if channel is None:
             return octets
-        pending, at, said = self._behind + octets, 0, []
-        enough = asyncio.get_running_loop().time() + TURN
-        self._behind = b""
         try:
-            while at < len(pending) and not channel.ended:
-                said.append(channel.receive(pending[at : at + FED]))
-                at += FED
-                if asyncio.get_running_loop().time() >= enough:
-                    self._behind = pending[at:]
-                    break
+            if len(octets) <= FED and not self._behind:  # the everyday piece
+                said = channel.receive(octets)
+            else:
+                said = self._in_turns(channel, self._behind + octets)
         except ssl.SSLError as error:
             self._write(channel.take())  # the alert
             raise RemoteProtocolError(channel.failure(error)) from None
         if not (self.shaking and channel.patient):  # else with the next reply: one write(2) less
             self._write(channel.take())
-        if channel.established:
+        if self.shaking and channel.established:
             self._end_handshake(channel.describe().version)
-        return b"".join(said)
+        return said
 
     @property
     def behind(self) -> bool:
         return bool(self._behind)
+
+    def _in_turns(self, channel: TlsChannel, octets: bytes) -> bytes:
+        """Look at much, for a turn at the most; what is left waits in `_behind`."""
+        now, said, at = asyncio.get_running_loop().time, [], 0
+        enough = now() + TURN
+        while at < len(octets) and not channel.ended:
+            said.append(channel.receive(octets[at : at + FED]))
+            at += FED
+            if now() >= enough:
+                break
+        self._behind = b"" if channel.ended else octets[at:]
+        return b"".join(said)
 
     def security(self) -> tuple[Tls, tuple[bytes, ...]]:
         """Say what protects the connection, and by which channel bindings it is known; after the handshake."""
