@@ -98,7 +98,7 @@ def test_the_hook_lets_the_group_of_the_server_read(tmp_path: Path) -> None:
 
 
 def test_acme_sh_is_used_as_it_is(tmp_path: Path) -> None:
-    home = tmp_path / "root" / ".acme.sh"
+    home = tmp_path / "var" / "lib" / "acme" / ".acme.sh"
     ecc, rsa = home / f"{NAME}_ecc", home / NAME
     both = {
         "aECDSA": AUTHORITY.issue([NAME]).write(ecc / "fullchain.cer", ecc / f"{NAME}.key"),
