@@ -2,6 +2,7 @@
 
 import pytest
 
+from notqmail.mail.address import Address
 from notqmail.mail.errors import SpoolError
 from notqmail.mail.login import Login
 from notqmail.mail.reply import Reply
@@ -68,6 +69,21 @@ async def test_every_recipient_counts() -> None:
 
     assert (await send(sending, ALICE, CAROL, STRANGER))[0] is ACCEPT
     assert (await send(sending, ALICE, CAROL, STRANGER))[0] != ACCEPT
+
+
+@pytest.mark.parametrize("spelled", ["ALICE", "Alice@Example.org"])
+async def test_another_spelling_of_the_name_is_no_other_account(spelled: str) -> None:
+    """A checkpassword program may take any; a hold must not be evaded so."""
+    sending = MemorySending()
+    address = Address.parse("Alice@Example.org")
+    for _ in range(3):
+        await send(sending, login=Login("alice", address))
+
+    _, txn = await send(sending, login=Login(spelled, address))
+
+    hold = txn.evidence.get(Hold)
+    assert hold is not None
+    assert hold.account == "alice@example.org"
 
 
 async def test_accounts_are_counted_apart() -> None:

@@ -362,7 +362,7 @@ def test_a_message_routed_as_it_is_goes_where_an_edited_one_would() -> None:
 
 def submitted(*evidence: object) -> Transaction:
     txn = transaction()
-    txn.session.login = Login("alice@example.org", SENDER)
+    txn.session.login = Login("ALICE", Address("Alice", "example.org"))
     for each in evidence:
         txn.evidence.add(each)
     return txn

@@ -322,6 +322,40 @@ def test_accounts_that_cannot_tell_put_off_and_cost_the_client_nothing(
     run(scenario())
 
 
+def test_accounts_that_never_can_tell_end_the_session_in_their_own_words(
+    tls: OneCertificate,
+) -> None:
+    async def scenario() -> None:
+        place = Place(tls)
+        place.accounts.away = True
+        client = place.connect()
+
+        answers = [await said(client, b"AUTH PLAIN " + PLAIN + b"\r\n") for _ in range(3)]
+
+        assert [answer[:9] for answer in answers] == [b"454 4.7.0", b"454 4.7.0", b"421 4.7.0"]
+        assert b"logins cannot be checked now" in answers[-1]
+        assert client.over
+
+    run(scenario())
+
+
+def test_who_was_banned_meanwhile_is_not_heard(tls: OneCertificate) -> None:
+    """Another session of the same network has failed too often since this one came in."""
+
+    async def scenario() -> None:
+        place = Place(tls)
+        client = place.connect()
+        place.guard.bans.add("192.0.2.1")
+
+        answer = await said(client, b"AUTH PLAIN " + PLAIN + b"\r\n")
+
+        assert answer.startswith(b"421 4.7.0")
+        assert place.accounts.asked == []
+        assert client.over
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("lines", "reply"),
     [

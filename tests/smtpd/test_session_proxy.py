@@ -239,6 +239,22 @@ def test_the_session_begins_anew_as_the_client_that_xclient_names() -> None:
     run(scenario())
 
 
+def test_every_client_is_met_by_the_address_that_was_told() -> None:
+    async def scenario() -> None:
+        met: list[str] = []
+        doors = Doors(proxy=Networks([PROXY]), xclient=Networks(["198.51.100.8"]))
+        place = House(doors=doors, met=met.append)
+
+        place.connect(PROXY).send(V1)
+        wire = place.connect("198.51.100.8")
+        wire.send(EHLO + b"XCLIENT ADDR=203.0.113.77\r\nEHLO x.example\r\n")
+        wire.send(b"XCLIENT NAME=mail.example.net\r\n")
+
+        assert met == [CLIENT, "198.51.100.8", "203.0.113.77"]
+
+    run(scenario())
+
+
 def test_a_login_that_a_proxy_vouches_for_is_one_at_a_door_for_logins() -> None:
     async def scenario() -> None:
         logins = Logins(

@@ -1,7 +1,7 @@
 """What a dialogue or a session needs around it, in memory: for unit tests and for measuring."""
 
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from notqmail.config import Limits
@@ -147,6 +147,7 @@ def service(
     kind: str = "mx",
     doors: Doors | None = None,
     logins: Logins | None = None,
+    met: Callable[[str], None] = lambda address: None,
 ) -> Service:
     """A listener's service over the parts above; what is not given is made."""
     clock = clock or SystemClock()
@@ -174,4 +175,5 @@ def service(
         new_ref=reference,
         doors=doors or Doors(),
         logins=logins,
+        met=met,
     )
